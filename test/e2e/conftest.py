@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures and rules for all end-to-end tests."""
+
+import contextlib
+import signal
+
+import pytest
+
+import harness
+
+DEFAULT_LIMIT = 120  # seconds a test may take
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "slow: not in the quick run of `make test`")
+    config.addinivalue_line(
+        "markers", "limit(seconds): how long the test may take")
+    config.addinivalue_line(
+        "markers", "ours: does not apply to the stock daemons")
+
+
+def pytest_collection_modifyitems(items):
+    if not harness.STOCK:
+        return
+    skip = pytest.mark.skip(reason="the stock daemons differ here")
+    for item in items:
+        if item.get_closest_marker("ours"):
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    if outcome.get_result().failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, harness.Cluster):
+                value.failed = True
+
+
+@pytest.fixture(autouse=True)
+def bounded(request):
+    """Ends a test that hangs, and looks at the daemons after each one."""
+    mark = request.node.get_closest_marker("limit")
+    seconds = mark.args[0] if mark else DEFAULT_LIMIT
+
+    def late(*_):
+        raise TimeoutError(f"the test took more than {seconds} s")
+    old = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+    for value in request.node.funcargs.values():
+        if isinstance(value, harness.Cluster):
+            value.sound()
+
+
+@pytest.fixture(scope="module")
+def cluster(request):
+    """One tracker and one storage for all tests of a file."""
+    wanted = getattr(request.module, "CLUSTER", {})
+    name = request.module.__name__.replace("test_", "")
+    with harness.Cluster(name, **wanted) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh():
+    """Makes clusters that belong to one test: fresh(paths=2, ...)."""
+    with contextlib.ExitStack() as stack:
+        def make(name="fresh", start=True, **wanted):
+            made = harness.Cluster(name, **wanted)
+            made.started = start
+            clusters.append(made)
+            stack.callback(made.close)
+            return made.start() if start else made
+        clusters = []
+        try:
+            yield make
+        except BaseException:
+            for made in clusters:
+                made.failed = True
+            raise
+        for made in clusters:
+            made.sound()
+
+
+@pytest.fixture
+def storage(cluster):
+    """A connection to the first storage of the file's cluster."""
+    with cluster.storage.connect() as conn:
+        yield conn
+
+
+@pytest.fixture
+def tracker(cluster):
+    """A connection to the tracker of the file's cluster."""
+    with cluster.tracker.connect() as conn:
+        yield conn
