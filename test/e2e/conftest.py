@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixtures and rules for all end-to-end tests."""
 
-import contextlib
 import signal
 
 import pytest
@@ -29,13 +28,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(skip)
 
 
+def clusters_of(item):
+    for value in getattr(item, "funcargs", {}).values():
+        if isinstance(value, harness.Cluster):
+            yield value
+        elif isinstance(value, Maker):
+            yield from value.clusters
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     outcome = yield
     if outcome.get_result().failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, harness.Cluster):
-                value.failed = True
+        for made in clusters_of(item):
+            made.failed = True
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +57,8 @@ def bounded(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, old)
-    for value in request.node.funcargs.values():
-        if isinstance(value, harness.Cluster):
-            value.sound()
+    for made in clusters_of(request.node):
+        made.sound()
 
 
 @pytest.fixture(scope="module")
@@ -65,25 +70,25 @@ def cluster(request):
         yield made
 
 
-@pytest.fixture
-def fresh():
+class Maker:
     """Makes clusters that belong to one test: fresh(paths=2, ...)."""
-    with contextlib.ExitStack() as stack:
-        def make(name="fresh", start=True, **wanted):
-            made = harness.Cluster(name, **wanted)
-            made.started = start
-            clusters.append(made)
-            stack.callback(made.close)
-            return made.start() if start else made
-        clusters = []
-        try:
-            yield make
-        except BaseException:
-            for made in clusters:
-                made.failed = True
-            raise
-        for made in clusters:
-            made.sound()
+
+    def __init__(self, name):
+        self.name = name
+        self.clusters = []
+
+    def __call__(self, start=True, **wanted):
+        made = harness.Cluster(self.name, **wanted)
+        self.clusters.append(made)
+        return made.start() if start else made
+
+
+@pytest.fixture
+def fresh(request):
+    maker = Maker(request.node.name.split("[")[0].replace("test_", "")[:40])
+    yield maker
+    for made in maker.clusters:
+        made.close()
 
 
 @pytest.fixture

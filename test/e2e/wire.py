@@ -286,21 +286,16 @@ class Wire:
     def _peer_queue_empty(self):
         here = _proc_address(self.local)
         there = _proc_address(self.address)
-        found = False
         with open("/proc/net/tcp", encoding="ascii") as table:
             for line in table:
                 col = line.split()
-                if col[1] == there and col[2] == here:
-                    found = True
-                    if int(col[4].split(":")[1], 16):
-                        return False
-                elif col[1] == here and col[2] == there:
-                    if int(col[4].split(":")[0], 16):
-                        return False
-        return found or self._gone()
-
-    def _gone(self):
-        """The peer's socket is no longer in the table: it has closed."""
+                if col[0] == "sl":
+                    continue
+                unsent, unread = col[4].split(":")
+                if (col[1], col[2]) == (there, here) and int(unread, 16):
+                    return False
+                if (col[1], col[2]) == (here, there) and int(unsent, 16):
+                    return False
         return True
 
     def read(self, count):
