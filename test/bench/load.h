@@ -36,16 +36,16 @@ enum op_kind {
 struct options {
 	const char *tracker; /* HOST:PORT or NULL */
 	const char *storage; /* HOST:PORT[/Mxx] or NULL */
-	const char *group; /* NULL: the tracker's choice, or group1 */
+	const char *group;   /* NULL: the tracker's choice, or group1 */
 	const char *extension;
 	enum op_kind op;
 	uint64_t connections;
 	uint64_t threads;
 	uint64_t size;
-	uint64_t count; /* 0: bounded by seconds alone */
-	double seconds; /* 0: bounded by count alone */
-	double timeout; /* of one operation */
-	double settle; /* longest wait for daemons to fall idle */
+	uint64_t count;   /* 0: bounded by seconds alone */
+	double seconds;   /* 0: bounded by count alone */
+	double timeout;   /* of one operation */
+	double settle;    /* longest wait for daemons to fall idle */
 	uint64_t prepare; /* UINT64_MAX: what the operation needs */
 	uint64_t seed;
 	bool mix;

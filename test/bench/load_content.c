@@ -69,8 +69,8 @@ int content_init(uint64_t seed)
 	return 0;
 }
 
-void content_make(
-    struct content *c, uint64_t size, uint64_t seed, uint64_t number)
+void content_make(struct content *c, uint64_t size, uint64_t seed,
+    uint64_t number)
 {
 	c->size = size;
 	memcpy(c->stamp, &number, sizeof(number));
@@ -116,8 +116,8 @@ uint32_t content_crc(const struct content *c)
 
 	while ((n = content_iov(&copy, from, iov, 8)) > 0) {
 		for (int i = 0; i < n; i++) {
-			crc = content_crc_update(
-			    crc, iov[i].iov_base, iov[i].iov_len);
+			crc = content_crc_update(crc, iov[i].iov_base,
+			    iov[i].iov_len);
 			from += iov[i].iov_len;
 		}
 	}

@@ -21,15 +21,14 @@ struct content {
 };
 
 int content_init(uint64_t seed);
-void content_make(
-    struct content *c, uint64_t size, uint64_t seed, uint64_t number);
+void content_make(struct content *c, uint64_t size, uint64_t seed,
+    uint64_t number);
 
 /*
  * Describes the bytes from offset `from` on by at most max entries; returns
  * the number used, zero at the end of the content.
  */
-int content_iov(
-    struct content *c, uint64_t from, struct iovec *iov, int max);
+int content_iov(struct content *c, uint64_t from, struct iovec *iov, int max);
 uint32_t content_crc(const struct content *c);
 uint32_t content_crc_update(uint32_t crc, const void *data, size_t len);
 

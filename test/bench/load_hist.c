@@ -29,7 +29,7 @@ static uint64_t value_of(size_t i)
 	if (shift < 2)
 		return i;
 	return ((uint64_t)(i % HIST_SLICES + HIST_SLICES) << (shift - 1)) +
-	    (1ULL << (shift - 2));
+	       (1ULL << (shift - 2));
 }
 
 void hist_add(struct hist *h, uint64_t ns)

@@ -12,7 +12,7 @@
 struct file {
 	uint64_t size;
 	uint64_t note; /* number written into its metadata, 0 for none */
-	uint32_t crc; /* of the content; kept only with --verify */
+	uint32_t crc;  /* of the content; kept only with --verify */
 	uint32_t readers;
 	uint16_t server; /* index in the table of load_server */
 	uint8_t name_len;

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 struct usage {
-	uint64_t cpu_ns; /* user and system, of all threads */
+	uint64_t cpu_ns;  /* user and system, of all threads */
 	uint64_t user_us; /* in steps of a clock tick */
 	uint64_t system_us;
 	uint64_t switches; /* voluntary and involuntary, of living threads */
@@ -22,8 +22,7 @@ struct usage {
  * Sums the usage of n processes into *out. -ESRCH when one of them is gone;
  * *gone then tells which.
  */
-int usage_read(
-    const pid_t *pids, size_t n, struct usage *out, pid_t *gone);
+int usage_read(const pid_t *pids, size_t n, struct usage *out, pid_t *gone);
 
 /*
  * Waits until the processes together use less than 3 % of a core over 100 ms,

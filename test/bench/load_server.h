@@ -12,14 +12,14 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define MAX_SERVERS 17
+#define MAX_SERVERS    17
 #define SERVER_TRACKER 0
 
 struct server {
 	struct sockaddr_storage addr;
-	socklen_t addr_len; /* 0: not known */
+	socklen_t addr_len;     /* 0: not known */
 	struct wire_server key; /* as a tracker names it */
-	char text[80]; /* for messages */
+	char text[80];          /* for messages */
 };
 
 struct server_table {

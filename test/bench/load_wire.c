@@ -42,8 +42,7 @@ static void begin(struct request *q, enum wire_cmd cmd)
 /* Writes the body length, once everything before the content stands. */
 static void finish(struct request *q, uint64_t content_len)
 {
-	const uint64_t be =
-	    htobe64(q->head_len - WIRE_HEADER + content_len);
+	const uint64_t be = htobe64(q->head_len - WIRE_HEADER + content_len);
 
 	q->content_len = content_len;
 	memcpy(q->head, &be, sizeof(be));
@@ -57,8 +56,7 @@ void wire_query_store(struct request *q, const uint8_t *group)
 	finish(q, 0);
 }
 
-void wire_named(
-    struct request *q, enum wire_cmd cmd, const struct wire_file *f)
+void wire_named(struct request *q, enum wire_cmd cmd, const struct wire_file *f)
 {
 	begin(q, cmd);
 	put_bytes(q, f->group, WIRE_GROUP);
@@ -119,16 +117,16 @@ static uint64_t get_u64(const uint8_t *p)
 	return be64toh(be);
 }
 
-bool wire_reply_header(
-    const uint8_t in[WIRE_HEADER], uint64_t *body_len, uint8_t *status)
+bool wire_reply_header(const uint8_t in[WIRE_HEADER], uint64_t *body_len,
+    uint8_t *status)
 {
 	*body_len = get_u64(in);
 	*status = in[9];
 	return in[8] == CMD_RESPONSE && *body_len <= INT64_MAX;
 }
 
-bool wire_server_parse(
-    const uint8_t *body, size_t len, bool with_path, struct wire_server *out)
+bool wire_server_parse(const uint8_t *body, size_t len, bool with_path,
+    struct wire_server *out)
 {
 	const size_t rest = WIRE_GROUP + 8 + (with_path ? 1 : 0);
 	const size_t host = len - rest;

@@ -66,8 +66,8 @@ struct wire_name {
 void wire_query_store(struct request *q, const uint8_t *group);
 
 /* Group and name: 12, 15, 22, 102, 103. */
-void wire_named(
-    struct request *q, enum wire_cmd cmd, const struct wire_file *f);
+void wire_named(struct request *q, enum wire_cmd cmd,
+    const struct wire_file *f);
 void wire_download(struct request *q, const struct wire_file *f);
 void wire_upload(struct request *q, enum wire_cmd cmd, uint8_t path,
     const char *ext, uint64_t size);
@@ -78,15 +78,15 @@ void wire_set_metadata(struct request *q, const struct wire_file *f,
     const char *text, size_t len);
 
 /* False when the header is not that of a reply. */
-bool wire_reply_header(
-    const uint8_t in[WIRE_HEADER], uint64_t *body_len, uint8_t *status);
+bool wire_reply_header(const uint8_t in[WIRE_HEADER], uint64_t *body_len,
+    uint8_t *status);
 
 /*
  * Reads a reply body of 101/104 (with_path) or 102/103. False when its length
  * fits neither address width.
  */
-bool wire_server_parse(
-    const uint8_t *body, size_t len, bool with_path, struct wire_server *out);
+bool wire_server_parse(const uint8_t *body, size_t len, bool with_path,
+    struct wire_server *out);
 
 /* False when the name is not of the form of 5.1. */
 bool wire_name_parse(const char *name, size_t len, struct wire_name *out);
