@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define MAX_EVENTS 256
-#define BUF_SIZE   (256U * 1024U)
+#define BUF_SIZE   ((size_t)256 * 1024)
 #define SECOND_NS  1000000000ULL
 
 static volatile sig_atomic_t stopped;

@@ -129,10 +129,13 @@ static bool parse_value(const struct option_row *row, const char *text,
 {
 	void *at = (char *)opt + row->at;
 
+	if (!text && row->kind == V_FLAG)
+		*(bool *)at = true;
+	if (!text)
+		return row->kind == V_FLAG;
 	switch (row->kind) {
 	case V_FLAG:
-		*(bool *)at = true;
-		return true;
+		return false;
 	case V_TEXT:
 		*(const char **)at = text;
 		return *text != '\0';
@@ -228,8 +231,7 @@ int options_parse(int argc, char **argv, struct options *opt)
 
 		if (row && row->arg && !value && i + 1 < argc)
 			value = argv[++i];
-		if (!row || (row->arg != NULL) != (value != NULL) ||
-		    !parse_value(row, value, opt)) {
+		if (!row || !parse_value(row, value, opt)) {
 			(void)fprintf(stderr,
 			    "load: cannot use %s; see --help\n", argv[i]);
 			return 2;

@@ -27,7 +27,7 @@ int pool_put(struct pool *p, struct file *f)
 	if (p->n == p->cap) {
 		const size_t cap = p->cap ? p->cap * 2 : 1024;
 		struct file **files =
-		    reallocarray(p->files, cap, sizeof(*files));
+		    reallocarray(p->files, cap, sizeof(struct file *));
 
 		if (!files) {
 			free(f);

@@ -139,7 +139,7 @@ void usage_settle(const pid_t *pids, size_t n, double seconds)
 	const uint64_t idle_ns = 3000000;
 	uint64_t before = cpu_now(pids, n);
 
-	for (double waited = 0; n > 0 && waited < seconds; waited += 0.1) {
+	for (int left = (int)(seconds * 10); n > 0 && left > 0; left--) {
 		uint64_t after;
 
 		(void)nanosleep(&pause, NULL);

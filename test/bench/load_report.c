@@ -27,7 +27,7 @@ struct numbers {
 };
 
 static const char *const error_names[] = {
-	[ERR_CONNECT - ERR_CONNECT] = "connection_refused",
+	[0] = "connection_refused",
 	[ERR_LOST - ERR_CONNECT] = "connection_lost",
 	[ERR_REPLY - ERR_CONNECT] = "malformed_reply",
 	[ERR_CONTENT - ERR_CONNECT] = "wrong_content",
