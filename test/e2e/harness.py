@@ -397,7 +397,12 @@ class Cluster:
         self.tracker.start()
         for node in self.storages:
             node.start()
+        wait_until(self._led, 10, "the tracker says who leads")
         return self
+
+    def _led(self):
+        with self.tracker.connect() as conn:
+            return conn.call(wire.GET_LEADER).status == 0
 
     def close(self):
         for daemon in reversed(self.daemons):
