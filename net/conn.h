@@ -42,8 +42,8 @@ struct conn_app {
 	/* A piece of the request's content (never called after the answer).
 	 * With CONN_LENT the bytes stay valid and no more is read until
 	 * conn_give_back. */
-	enum conn_take (*content)(struct conn *c, const void *p, size_t n,
-	    bool last);
+	enum conn_take (
+	    *content)(struct conn *c, const void *p, size_t n, bool last);
 	/* Before a window of a file reply is sent: have it in memory. NULL:
 	 * always is. With CONN_LENT: conn_give_back when it is. */
 	enum conn_take (*window)(struct conn *c, int fd, off_t at, size_t n);
@@ -56,10 +56,10 @@ struct conn_app {
 struct hub_conf {
 	enum served_by side;
 	const struct conn_app *app;
-	void *arg; /* hub_arg */
+	void *arg;                /* hub_arg */
 	unsigned network_timeout; /* seconds, client-protocol 1.6 */
-	size_t blocks;		  /* of CONN_BLOCK_SIZE, at most */
-	size_t data_size;	  /* bytes at conn_data, zeroed for each conn */
+	size_t blocks;            /* of CONN_BLOCK_SIZE, at most */
+	size_t data_size;         /* bytes at conn_data, zeroed for each conn */
 	/* Storage: close after a reply with status EINVAL (1.4). */
 	bool close_after_einval;
 };

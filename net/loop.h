@@ -41,8 +41,7 @@ void timer_set(struct timer *t, unsigned ms);
 void timer_free(struct timer *t);
 
 /* fn(arg) in the loop's thread when the signal arrives. */
-int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg),
-    void *arg);
+int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg), void *arg);
 
 /* Accepts on the address; fn owns the (non-blocking, close-on-exec)
  * descriptor. backlog 1024. -EADDRINUSE, -EADDRNOTAVAIL, -EACCES ... */
@@ -51,7 +50,6 @@ int loop_listen(struct loop *l, const struct addr *at,
     struct listener **out);
 /* The port really taken (asked for 0). */
 uint16_t listener_port(const struct listener *ln);
-/* Stops and starts accepting (descriptors used up). */
 void listener_free(struct listener *ln);
 
 #endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The output side: a reply in one write, what the socket does not take kept in
+ * a buffer of just its size, files by sendfile in windows. A connection sends
+ * at most one window a turn, so that a fast reader does not hold up the loop.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/conn_impl.h"
+
+void conn_drop_output(struct conn *c)
+{
+	if (c->out != c->small)
+		free(c->out);
+	c->out = NULL;
+	c->out_pos = c->out_end = 0;
+	if (c->file >= 0)
+		close(c->file);
+	c->file = -1;
+	conn_drop_room(c);
+}
+
+/* The daemon answered a connection that is gone: let it go. */
+static bool answer_is_late(struct conn *c)
+{
+	if (c->state != CONN_CLOSING)
+		return false;
+	c->owed = false;
+	conn_drop_room(c);
+	conn_free_if_idle(c);
+	return true;
+}
+
+static void keep_rest(struct conn *c, const uint8_t *p, size_t n)
+{
+	c->out = n <= sizeof(c->small) ? c->small : malloc(n);
+	if (!c->out) {
+		log_error("reply_failed", "client=%s: no memory for %zu bytes",
+		    c->peer_ip, n);
+		c->owed = false;
+		conn_shut(c);
+		return;
+	}
+	memcpy(c->out, p, n);
+	c->out_pos = 0;
+	c->out_end = n;
+}
+
+static void fail_output(struct conn *c)
+{
+	c->owed = false;
+	conn_shut(c);
+}
+
+/* Tries to send; true when all went out. */
+static bool send_now(struct conn *c, const uint8_t *p, size_t n, int flags)
+{
+	ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL | flags);
+
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		fail_output(c);
+		return false;
+	}
+	if (sent == (ssize_t)n)
+		return true;
+	if (sent < 0)
+		sent = 0;
+	keep_rest(c, p + sent, n - (size_t)sent);
+	return false;
+}
+
+static void begin_reply(struct conn *c, int status, uint64_t n)
+{
+	conn_enter(c, CONN_REPLY);
+	c->moved = c->since = clock_mono();
+	c->span = n;
+	if (status == EINVAL && c->hub->conf.close_after_einval)
+		c->close_after = true;
+}
+
+void conn_reply(struct conn *c, int status, const void *body, size_t n)
+{
+	uint8_t small[4096];
+	uint8_t *buf = small;
+
+	if (answer_is_late(c))
+		return;
+	if (n + HEADER_SIZE > sizeof(small)) {
+		buf = malloc(n + HEADER_SIZE);
+		if (!buf) {
+			fail_output(c);
+			return;
+		}
+	}
+	header_put(buf, n, CMD_RESPONSE, (uint8_t)status);
+	if (n)
+		memcpy(buf + HEADER_SIZE, body, n);
+	begin_reply(c, status, n);
+	if (send_now(c, buf, n + HEADER_SIZE, 0))
+		conn_answered(c);
+	else if (c->state == CONN_REPLY)
+		conn_watch_write(c, true);
+	if (buf != small)
+		free(buf);
+}
+
+void *conn_room(struct conn *c, size_t n)
+{
+	if (n > CONN_REPLY_ROOM)
+		return NULL;
+	if (!c->room)
+		c->room = pool_get(&c->hub->pool);
+	return c->room ? c->room + HEADER_SIZE : NULL;
+}
+
+void conn_drop_room(struct conn *c)
+{
+	uint8_t *room = c->room;
+
+	c->room = NULL;
+	if (room)
+		pool_put(&c->hub->pool, room);
+}
+
+void conn_reply_room(struct conn *c, size_t n)
+{
+	bool sent;
+
+	if (answer_is_late(c))
+		return;
+	header_put(c->room, n, CMD_RESPONSE, 0);
+	begin_reply(c, 0, n);
+	sent = send_now(c, c->room, n + HEADER_SIZE, 0);
+	if (!sent && c->state != CONN_REPLY)
+		return;
+	conn_drop_room(c);
+	if (sent)
+		conn_answered(c);
+	else
+		conn_watch_write(c, true);
+}
+
+void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n)
+{
+	uint8_t head[HEADER_SIZE];
+
+	if (c->state == CONN_CLOSING) {
+		close(fd);
+		answer_is_late(c);
+		return;
+	}
+	header_put(head, n, CMD_RESPONSE, 0);
+	begin_reply(c, 0, n);
+	c->file = fd;
+	c->file_at = at;
+	c->file_left = n;
+	c->window_left = 0;
+	if (send_now(c, head, sizeof(head), MSG_MORE))
+		conn_output(c);
+	else if (c->state == CONN_REPLY)
+		conn_watch_write(c, true);
+}
+
+/* Has the next window brought into memory; false: a worker does that. */
+static bool open_window(struct conn *c)
+{
+	const struct conn_app *app = c->hub->conf.app;
+	uint64_t n = c->file_left < CONN_WINDOW ? c->file_left : CONN_WINDOW;
+
+	c->window_left = n;
+	if (!app->window ||
+	    app->window(c, c->file, c->file_at, (size_t)n) == CONN_TAKEN)
+		return true;
+	c->lent = true;
+	conn_watch_write(c, false);
+	return false;
+}
+
+enum sent { SENT_ALL, SENT_SOME, SENT_FAILED };
+
+static enum sent send_window(struct conn *c)
+{
+	while (c->window_left > 0) {
+		ssize_t n = sendfile(c->fd, c->file, &c->file_at,
+		    (size_t)c->window_left);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return SENT_SOME;
+		if (n <= 0) {
+			log_warn("download_failed",
+			    "client=%s at=%lld left=%llu: %s", c->peer_ip,
+			    (long long)c->file_at,
+			    (unsigned long long)c->file_left,
+			    n ? errstr(-errno) : "the file became shorter");
+			return SENT_FAILED;
+		}
+		c->moved = clock_mono();
+		c->window_left -= (uint64_t)n;
+		c->file_left -= (uint64_t)n;
+	}
+	return SENT_ALL;
+}
+
+static bool flush_buffer(struct conn *c)
+{
+	size_t n = c->out_end - c->out_pos;
+	ssize_t sent;
+
+	if (!c->out)
+		return true;
+	sent = send(c->fd, c->out + c->out_pos, n,
+	    MSG_NOSIGNAL | (c->file >= 0 ? MSG_MORE : 0));
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		fail_output(c);
+		return false;
+	}
+	if (sent > 0) {
+		c->moved = clock_mono();
+		c->out_pos += (size_t)sent;
+	}
+	if (c->out_pos < c->out_end)
+		return false;
+	if (c->out != c->small)
+		free(c->out);
+	c->out = NULL;
+	return true;
+}
+
+void conn_output(struct conn *c)
+{
+	if (!flush_buffer(c)) {
+		if (c->state == CONN_REPLY)
+			conn_watch_write(c, true);
+		return;
+	}
+	if (c->file >= 0 && c->file_left > 0) {
+		enum sent s;
+
+		if (c->window_left == 0 && !open_window(c))
+			return;
+		s = send_window(c);
+		if (s == SENT_FAILED) {
+			fail_output(c);
+			return;
+		}
+		if (c->file_left > 0) {
+			conn_watch_write(c, true);
+			return;
+		}
+	}
+	if (c->file >= 0)
+		close(c->file);
+	c->file = -1;
+	conn_watch_write(c, false);
+	conn_answered(c);
+}
+
+void conn_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_output(arg);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses as the kernel wants them, and socket options. For net/ only. */
+#ifndef NET_SOCK_H
+#define NET_SOCK_H
+
+#include <sys/socket.h>
+
+#include "base/addr.h"
+
+socklen_t sock_from_addr(const struct addr *a, struct sockaddr_storage *out);
+void sock_to_addr(const struct sockaddr_storage *sa, struct addr *out);
+void sock_nodelay(int fd);
+/* A non-blocking, close-on-exec stream socket for that family, or -errno. */
+int sock_stream(const struct addr *a);
+
+#endif
