@@ -12,13 +12,13 @@
 
 #include "base/macros.h"
 
-#define HEADER_SIZE	 10
-#define CMD_RESPONSE	 100
-#define GROUP_NAME_SIZE	 16 /* on the wire; 17 in some records */
-#define STORAGE_ID_SIZE	 16
-#define EXT_SIZE	 6
-#define PREFIX_SIZE	 16
-#define FILE_NAME_MAX	 127 /* remote file name without group */
+#define HEADER_SIZE      10
+#define CMD_RESPONSE     100
+#define GROUP_NAME_SIZE  16 /* on the wire; 17 in some records */
+#define STORAGE_ID_SIZE  16
+#define EXT_SIZE         6
+#define PREFIX_SIZE      16
+#define FILE_NAME_MAX    127 /* remote file name without group */
 #define TRACKER_BODY_MAX (262144 - HEADER_SIZE)
 
 /* Who answers the command. */
@@ -39,8 +39,9 @@ struct command {
 	uint8_t code;
 	const char *name; /* lower case, "upload_file" */
 	enum served_by by;
-	const struct message *request; /* NULL: empty body */
-	const struct message *reply;   /* NULL: empty body */
+	/* Never NULL; msg_desc_none for an empty body. */
+	const struct message *request;
+	const struct message *reply;
 	/* Bytes of the body held before the handler is called: all of it for
 	 * plain commands; for streamed ones everything before the content. */
 	uint32_t held_max;

@@ -13,24 +13,24 @@
 #include "base/str.h"
 #include "proto/command.h"
 
-#define FILEID_RECORD_LEN 27  /* base64 characters of the 20-byte record */
-#define FILEID_NAME_LEN	  44  /* M00/00/00/ + 27 + 7 */
+#define FILEID_RECORD_LEN 27 /* base64 characters of the 20-byte record */
+#define FILEID_NAME_LEN   44 /* M00/00/00/ + 27 + 7 */
 #define FILEID_TRUNK_LEN  60
-#define FILEID_DISK_MAX	  144 /* "HH/HH/name-m" with its NUL */
+#define FILEID_DISK_MAX   144 /* "HH/HH/name-m" with its NUL */
 
 enum file_type { FILE_NORMAL, FILE_APPENDER, FILE_SLAVE, FILE_TRUNK };
 
 /* The 20-byte record, decoded. */
 struct fileid {
 	uint32_t source; /* bytes 0-3 as little-endian number: see below */
-	uint32_t time;	 /* unix */
+	uint32_t time;   /* unix */
 	uint64_t size_field;
 	uint32_t crc;
 };
 
 #define FILEID_APPENDER (UINT64_C(1) << 58)
-#define FILEID_TRUNK	(UINT64_C(1) << 59)
-#define FILEID_SMALL	(UINT64_C(1) << 63)
+#define FILEID_TRUNK    (UINT64_C(1) << 59)
+#define FILEID_SMALL    (UINT64_C(1) << 63)
 
 /* 0 < source < 2^24: a storage id; else an IPv4 address whose bytes are the
  * number's, lowest first. */
@@ -59,11 +59,11 @@ void fileid_make(const struct fileid *f, struct fileid_place place,
 /* A remote file name checked and cut up (client-protocol 4.1). The spans
  * point into the given name. */
 struct fileid_name {
-	unsigned path;	   /* 0 when the name has no M part */
-	struct span rest;  /* "HH/HH/name" */
-	struct span file;  /* "name" */
-	bool has_record;   /* the name starts with a decodable record */
-	struct fileid id;  /* when has_record */
+	unsigned path;    /* 0 when the name has no M part */
+	struct span rest; /* "HH/HH/name" */
+	struct span file; /* "name" */
+	bool has_record;  /* the name starts with a decodable record */
+	struct fileid id; /* when has_record */
 	enum file_type type;
 };
 /* -EINVAL when it breaks the rules. Does not know how many paths exist. */
@@ -71,8 +71,8 @@ int fileid_parse(struct span name, struct fileid_name *out);
 
 /* "HH/HH/name" + suffix ("" or "-m") below <store path>/data. NUL added.
  * -ENAMETOOLONG. */
-int fileid_disk_path(const struct fileid_name *n, const char *suffix,
-    char *out, size_t cap);
+int fileid_disk_path(const struct fileid_name *n, const char *suffix, char *out,
+    size_t cap);
 
 /* master name without its extension + prefix + ["." ext] (5.5). Gives the
  * length, or -EINVAL / -ENAMETOOLONG. */
@@ -80,7 +80,8 @@ int fileid_slave_name(struct span master, struct span prefix, struct span ext,
     char *out, size_t cap);
 /* By length only (5.5): more than 60, or more than 44 and not trunk. */
 bool fileid_is_slave(size_t name_len, const struct fileid *f);
-/* After regenerating: same place and tail, new record (4.13). */
+/* After regenerating: same place and tail, new record (4.13). old_name is one
+ * that fileid_parse took. */
 void fileid_remake(struct span old_name, const struct fileid *f,
     char out[FILEID_NAME_LEN + 1]);
 /* The part after the last '.' of the tail, or empty. */

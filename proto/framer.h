@@ -17,25 +17,28 @@
 #include "proto/command.h"
 
 enum framer_event {
-	FRAMER_MORE,	/* all bytes taken, nothing complete */
+	FRAMER_MORE,    /* all bytes taken, nothing complete */
 	FRAMER_REQUEST, /* header and held part are complete: cmd, held, left */
-	FRAMER_REFUSED, /* answer EINVAL; left bytes of body follow as content */
+	FRAMER_REFUSED, /* answer EINVAL; left bytes of body follow as content
+	                 */
 	FRAMER_CONTENT, /* a piece of content: piece; last when left == 0 */
-	FRAMER_BAD	/* negative or oversized length: close */
+	FRAMER_BAD      /* negative or oversized length, or no memory: close */
 };
 
 struct framer {
 	/* out: valid until the next framer_feed */
 	struct header header;
 	const struct command *cmd; /* NULL: unknown code */
-	struct span held;	   /* body (plain) or part before the content */
+	struct span held;          /* body (plain) or part before the content */
 	struct span piece;
 	uint64_t left; /* content bytes still to come after this event */
 	/* what the server at hand accepts */
 	enum served_by side;
 	/* own */
 	int state;
-	uint8_t *buf; /* partial header and held part; grows to the need */
+	uint8_t head[HEADER_SIZE]; /* partial header */
+	size_t head_len;
+	uint8_t *buf; /* partial held part; grows to the need */
 	size_t cap, len, need;
 };
 

@@ -8,6 +8,7 @@
 #ifndef PROTO_MSG_H
 #define PROTO_MSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,28 +38,44 @@ extern const char *const stat_names[N_STATS];
 int64_t stats_get(const struct stats *s, size_t i);
 void stats_set(struct stats *s, size_t i, int64_t v);
 
-#define MSG_FIELD_u8(name, arg)	     uint8_t name;
-#define MSG_FIELD_i32(name, arg)     int32_t name;
-#define MSG_FIELD_i64(name, arg)     int64_t name;
-#define MSG_FIELD_pad(name, arg)     char name[(arg) + 1];
-#define MSG_FIELD_str(name, arg)     struct span name;
-#define MSG_FIELD_rest(name, arg)    struct span name;
-#define MSG_FIELD_list(name, arg)    struct span name;
-#define MSG_FIELD_stats(name, arg)   struct stats name;
+#define MSG_FIELD_u8(name, arg)    uint8_t name;
+#define MSG_FIELD_i32(name, arg)   int32_t name;
+#define MSG_FIELD_i64(name, arg)   int64_t name;
+#define MSG_FIELD_pad(name, arg)   char name[(arg) + 1];
+#define MSG_FIELD_str(name, arg)   struct span name;
+#define MSG_FIELD_rest(name, arg)  struct span name;
+#define MSG_FIELD_list(name, arg)  struct span name;
+#define MSG_FIELD_stats(name, arg) struct stats name;
 #define MSG_FIELD_stream(name, arg)
 #define MSG_FIELD_content(name, arg)
 #define MSG_FIELD(S, kind, name, arg) MSG_FIELD_##kind(name, arg)
 
 /* A message that is only content has no fields: it gets one that says so. */
-#define MSG_STRUCT(name, alt)               \
-	struct msg_##name {                 \
-		MSG_##name(MSG_FIELD, name) \
-		uint8_t msg_end;            \
+#define MSG_STRUCT(name, alt)                                \
+	struct msg_##name {                                  \
+		MSG_##name(MSG_FIELD, name) uint8_t msg_end; \
 	};
 MSG_ALL(MSG_STRUCT)
 
-enum field_kind { KIND_u8, KIND_i32, KIND_i64, KIND_pad, KIND_str, KIND_rest,
-	KIND_list, KIND_stats, KIND_stream, KIND_content };
+/* Room for any of them. */
+union msg_any {
+#define MSG_MEMBER(name, alt) struct msg_##name name;
+	MSG_ALL(MSG_MEMBER)
+#undef MSG_MEMBER
+};
+
+enum field_kind {
+	KIND_u8,
+	KIND_i32,
+	KIND_i64,
+	KIND_pad,
+	KIND_str,
+	KIND_rest,
+	KIND_list,
+	KIND_stats,
+	KIND_stream,
+	KIND_content
+};
 
 struct message;
 
@@ -75,16 +92,18 @@ struct message {
 	const struct field *fields;
 	size_t n_fields;
 	size_t struct_size;
-	size_t fixed_size;	   /* bytes of the fields before any str, rest,
-				      list, stream */
+	size_t fixed_size;         /* bytes of the fields before any str, rest,
+	                              list, stream */
 	const struct message *alt; /* the other dialect, or itself */
 };
 
-#define MSG(name) msg_desc_##name
+#define MSG(name)              msg_desc_##name
 #define MSG_DECLARE(name, alt) extern const struct message msg_desc_##name;
 MSG_ALL(MSG_DECLARE)
 extern const struct message msg_desc_none; /* no fields at all */
 
+/* Does it end in a stream or content field? */
+bool msg_has_content(const struct message *m);
 /* Decodes what stands before a stream or content field. 0, or -EBADMSG for
  * overrun, negative or absurd lengths, bytes left over (a stream's announced
  * size is not checked against anything: the caller knows the body length).
@@ -97,7 +116,12 @@ int msg_decode(const struct message *m, const void *body, size_t n, void *out,
  * it. For messages without stream: -EINVAL. */
 ssize_t msg_held_size(const struct message *m, const void *p, size_t n,
     size_t max);
-/* Gives the size, or -EMSGSIZE. Pad fields are zero-filled. */
+/* The size of the content as the fixed part at p announces it (huge when
+ * negative); false when the message does not announce one. */
+bool msg_stream_size(const struct message *m, const void *p, uint64_t *size);
+/* Gives the size, or -EMSGSIZE. Pad fields are zero-filled. The number that
+ * counts a str field is written from the span: the caller need not set it.
+ * Content is not written: it follows what stands before it. */
 ssize_t msg_encode(const struct message *m, const void *in, void *buf,
     size_t cap);
 /* Next record of a list field: 1 and *list moved on, 0 at the end,
