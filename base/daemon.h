@@ -14,6 +14,7 @@
 #define BASE_DAEMON_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum daemon_verb { DAEMON_RUN, DAEMON_START, DAEMON_STOP, DAEMON_RESTART,
 	DAEMON_STATUS, DAEMON_TEST, DAEMON_HELP, DAEMON_VERSION };
@@ -31,12 +32,14 @@ struct daemon_args {
 /* 0, or -EINVAL after one sentence and the usage on stderr. */
 int daemon_parse(int argc, char **argv, const char *program,
     struct daemon_args *out);
+void daemon_usage(FILE *out, const char *program);
 
 /* Takes <base_path>/data/NAME.pid (FastDFS's place), locked for as long as
  * the daemon lives: a second daemon on the same base path gets -EBUSY. */
 int daemon_lock(const char *base_path, const char *name, int *lock_fd);
 int daemon_write_pid(int lock_fd);
-/* Pid of the running daemon, 0 when none runs, or -errno. */
+/* Pid of the running daemon, 0 when none runs, -EAGAIN while one starts, or
+ * -errno. */
 int daemon_running_pid(const char *base_path, const char *name);
 /* SIGTERM and waits up to timeout_ms. 0, -ESRCH when none runs, -ETIMEDOUT. */
 int daemon_stop(const char *base_path, const char *name, int timeout_ms);
@@ -44,7 +47,8 @@ int daemon_stop(const char *base_path, const char *name, int timeout_ms);
 /* Forks into the background; the parent waits until the child calls
  * daemon_ready or ends, and exits with 0 or 1. Call before any thread. */
 int daemon_detach(void);
-/* Tells the waiting parent and systemd that the daemon serves. */
+/* Tells the waiting parent and systemd that the daemon serves; a daemon in
+ * the background stops logging to stderr. */
 void daemon_ready(void);
 
 /* run_by_group, run_by_user: names or empty. -ENOENT unknown name. */
