@@ -18,13 +18,13 @@
  * type 0 normal, 1 appender, 2 slave, 3 trunk. */
 struct name_facts {
 	int type;
-	uint64_t size;	  /* from the name; slaves, appenders: unknown = 0 */
+	uint64_t size; /* from the name; slaves, appenders: unknown = 0 */
 	uint32_t crc;
-	int64_t created;  /* unix seconds in the name, 0 unknown */
-	char source[47];  /* storage id or ip, "" unknown */
-	char ext[8];	  /* lower case */
-	unsigned path;	  /* store path index */
-	char dir[6];	  /* "HH/HH" */
+	int64_t created; /* unix seconds in the name, 0 unknown */
+	char source[47]; /* storage id or ip, "" unknown */
+	char ext[8];     /* lower case */
+	unsigned path;   /* store path index */
+	char dir[6];     /* "HH/HH" */
 };
 typedef int (*name_reader)(struct span name, struct name_facts *out);
 
@@ -32,8 +32,8 @@ struct catalogue_conf {
 	const char *log_path;
 	const char *path; /* catalogue.db */
 	name_reader read_name;
-	const char *group;	   /* for full ids in views */
-	const char *name_key;	   /* metadata key of the original name, "" off */
+	const char *group;    /* for full ids in views */
+	const char *name_key; /* metadata key of the original name, "" off */
 	const char *const *indexed_keys; /* metadata keys with an index */
 	size_t n_indexed_keys;
 	int64_t tombstone_keep_ms;
@@ -53,8 +53,8 @@ void catalogue_event(struct catalogue *c, const char *code, int severity,
     const char *subject, const char *text);
 
 struct catalogue_state {
-	uint64_t applied; /* sequence number */
-	uint64_t waiting; /* operations */
+	uint64_t applied;  /* sequence number */
+	uint64_t waiting;  /* operations */
 	int64_t behind_ms; /* age of the oldest operation not applied, 0 none */
 	uint64_t batches;
 	int last_error; /* 0 or -errno; it retries */
@@ -66,7 +66,7 @@ void catalogue_stop(struct catalogue *c);
 /* --- rebuild (fdfs-meta adopt): not while a daemon has it open --- */
 struct adopt_conf {
 	const char *catalogue_path; /* written under a temporary name */
-	const char *log_path;	    /* replayed after the walk; may be missing */
+	const char *log_path; /* replayed after the walk; may be missing */
 	const char *const *store_paths;
 	size_t n_store_paths;
 	name_reader read_name;

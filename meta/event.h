@@ -11,7 +11,7 @@ enum event_severity { EVENT_INFO, EVENT_WARN, EVENT_CRIT };
 struct event {
 	int64_t id;
 	wall_t at;
-	const char *code;    /* "FD-STATE-01" */
+	const char *code; /* "FD-STATE-01" */
 	enum event_severity severity;
 	const char *subject; /* storage id, group, path, "cluster" */
 	const char *text;

@@ -23,21 +23,21 @@ enum op_code {
 	OP_DELETE = 'D',
 	OP_SET_META = 'U', /* extra: the metadata text now in force */
 	OP_RENAME = 'R',   /* name: the new one; extra: the old one */
-	OP_LINK = 'L'	   /* extra: the target */
+	OP_LINK = 'L'      /* extra: the target */
 };
 
 struct op {
 	uint64_t seq; /* given by the log */
 	wall_t at;    /* ms */
 	enum op_code code;
-	bool replica;	    /* came from a peer */
+	bool replica;        /* came from a peer */
 	int64_t source_time; /* unix seconds at the source; = at/1000 if own */
-	struct span name;   /* remote file name "M00/00/00/..." */
-	uint64_t size;	    /* of the file afterwards */
-	uint64_t offset;    /* append, modify: where; truncate: old size */
-	uint64_t bytes;	    /* content bytes the operation carried */
-	uint32_t crc;	    /* of the file (create, rename) or of the bytes */
-	struct span client; /* address text of who asked */
+	struct span name;    /* remote file name "M00/00/00/..." */
+	uint64_t size;       /* of the file afterwards */
+	uint64_t offset;     /* append, modify: where; truncate: old size */
+	uint64_t bytes;      /* content bytes the operation carried */
+	uint32_t crc;        /* of the file (create, rename) or of the bytes */
+	struct span client;  /* address text of who asked */
 	struct span extra;
 };
 
@@ -58,8 +58,8 @@ uint64_t oplog_first(struct db *db);
 int oplog_read(struct db *db, uint64_t after, size_t max,
     int (*each)(void *arg, const struct op *op), void *arg);
 /* Operations and bytes after a sequence number, by two running totals. */
-int oplog_backlog(struct db *db, uint64_t after, uint64_t *ops,
-    uint64_t *bytes, wall_t *oldest);
+int oplog_backlog(struct db *db, uint64_t after, uint64_t *ops, uint64_t *bytes,
+    wall_t *oldest);
 
 /* Followers: the catalogue and, later, peers. In the writer thread. */
 int oplog_follower_set(struct db *db, const char *name, uint64_t seq,

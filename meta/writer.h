@@ -18,7 +18,7 @@
 
 struct write {
 	struct job job; /* job.home and job.done are the submitter's; job.rc:
-			   0, or -errno when it is NOT recorded */
+	                   0, or -errno when it is NOT recorded */
 	/* In the writer thread, inside the transaction. A failure undoes only
 	 * this write (savepoint-free: a statement that fails changes nothing;
 	 * multi-statement applies must check before they change). */
@@ -29,8 +29,8 @@ struct writer;
 
 struct writer_stats {
 	uint64_t commits, writes, failed;
-	uint64_t queued;      /* waiting now */
-	uint64_t commit_ns;   /* sum */
+	uint64_t queued;    /* waiting now */
+	uint64_t commit_ns; /* sum */
 };
 
 /* Takes db. after_commit (may be NULL) runs in the writer thread after each

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two threads share a struct writer.
+ *
+ * The writer: takes up to BATCH_MAX writes from the queue in the order in which
+ * they came, begins, applies, commits, sends them home in that order. While it
+ * commits, the next batch collects; so batches are as large as the disk is
+ * slow, and a lone write waits for nobody.
+ *
+ * The checkpointer: woken when the WAL may have grown by PASSIVE_PAGES, and
+ * once more when writes have stopped. It makes passive checkpoints only, which
+ * take no lock that a commit needs; after one that has copied everything the
+ * next commit starts the WAL over. Under steady writing there is always a rest;
+ * so when LONG_PAGES have gone by, the gate is closed for the moment that a
+ * second one needs to copy what the first one left.
+ *
+ * lock guards the queue, the flags and the statistics; gate is held by the
+ * writer from begin to commit and by the checkpointer for that moment.
+ */
+#include "meta/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/str.h"
+#include "meta/db_impl.h"
+
+#define BATCH_MAX     512
+#define PASSIVE_PAGES 1000
+#define LONG_PAGES    8192
+#define IDLE_MS       1000
+
+struct writer {
+	struct db *db;
+	void (*after_commit)(void *arg);
+	void *arg;
+
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work;   /* the writer sleeps here */
+	pthread_cond_t called; /* writer_call sleeps here */
+	struct job *head;
+	struct job **tail;
+	bool asleep;
+	bool stopping;
+	struct writer_stats stats;
+
+	pthread_t checkpoint_thread;
+	pthread_mutex_t gate;
+	pthread_mutex_t checkpoint_lock;
+	pthread_cond_t checkpoint_work;
+	atomic_uint dirty; /* writes since the last checkpoint, about pages */
+	bool checkpoint_stop;
+
+	struct mailbox call_box; /* only its address is used */
+};
+
+/* --- the writer ---------------------------------------------------------- */
+
+static struct job *take_batch(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (!w->head && !w->stopping) {
+		w->asleep = true;
+		pthread_cond_wait(&w->work, &w->lock);
+	}
+	w->asleep = false;
+
+	struct job *first = w->head;
+	struct job *last = first;
+	size_t n = first ? 1 : 0;
+
+	while (last && last->next && n < BATCH_MAX) {
+		last = last->next;
+		n++;
+	}
+	if (last) {
+		w->head = last->next;
+		if (!w->head)
+			w->tail = &w->head;
+		last->next = NULL;
+	}
+	w->stats.queued -= n;
+	pthread_mutex_unlock(&w->lock);
+	return first;
+}
+
+static void fail_all(struct job *first, int rc)
+{
+	for (struct job *j = first; j; j = j->next)
+		j->rc = rc;
+}
+
+/* Applies every write of the batch; 0, or the reason why SQLite has given up
+ * the whole transaction. */
+static int apply_all(struct writer *w, struct job *first)
+{
+	for (struct job *j = first; j; j = j->next) {
+		struct write *wr = container_of(j, struct write, job);
+
+		j->rc = wr->apply(wr, w->db);
+		if (j->rc < 0 && db_lost_transaction(w->db))
+			return j->rc;
+	}
+	return 0;
+}
+
+static void commit_batch(struct writer *w, struct job *first)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->gate);
+	rc = db_begin(w->db);
+	if (!rc)
+		rc = apply_all(w, first);
+	if (!rc)
+		rc = db_commit(w->db);
+	if (rc) {
+		log_error("commit_failed", "database=%s: %s (%s)",
+		    db_path(w->db), errstr(rc), db_error(w->db));
+		db_rollback(w->db);
+		fail_all(first, rc);
+	}
+	pthread_mutex_unlock(&w->gate);
+}
+
+static void send_home(struct writer *w, struct job *first)
+{
+	struct job *next;
+
+	for (struct job *j = first; j; j = next) {
+		next = j->next;
+		j->next = NULL;
+		if (j->home == &w->call_box) {
+			pthread_mutex_lock(&w->lock);
+			j->home = NULL;
+			pthread_cond_broadcast(&w->called);
+			pthread_mutex_unlock(&w->lock);
+		} else if (j->home) {
+			job_go_home(j);
+		} else if (j->done) {
+			j->done(j);
+		}
+	}
+}
+
+static void count(struct writer *w, struct job *first, mono_t took)
+{
+	uint64_t n = 0;
+	uint64_t failed = 0;
+
+	for (struct job *j = first; j; j = j->next) {
+		n++;
+		failed += j->rc < 0;
+	}
+	pthread_mutex_lock(&w->lock);
+	w->stats.commits++;
+	w->stats.writes += n - failed;
+	w->stats.failed += failed;
+	w->stats.commit_ns += took;
+	pthread_mutex_unlock(&w->lock);
+
+	/* A write touches a page of its own in small batches and shares one
+	 * in large ones; three for the ends of the tables. */
+	const unsigned pages = (unsigned)(n / 16) + 3;
+	const unsigned before =
+	    atomic_fetch_add_explicit(&w->dirty, pages, memory_order_relaxed);
+
+	if (before / PASSIVE_PAGES != (before + pages) / PASSIVE_PAGES) {
+		pthread_mutex_lock(&w->checkpoint_lock);
+		pthread_cond_signal(&w->checkpoint_work);
+		pthread_mutex_unlock(&w->checkpoint_lock);
+	}
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	struct job *first;
+
+	while ((first = take_batch(w)) != NULL) {
+		const mono_t start = clock_mono();
+
+		commit_batch(w, first);
+		count(w, first, clock_mono() - start);
+		if (w->after_commit)
+			w->after_commit(w->arg);
+		send_home(w, first);
+	}
+	return NULL;
+}
+
+/* --- the checkpointer ---------------------------------------------------- */
+
+/* Copies the WAL into the database; closed: while no commit runs. True when
+ * nothing is left, so that the WAL starts over. */
+static bool checkpoint(struct writer *w, bool closed)
+{
+	int left = 0;
+	int rc;
+
+	if (closed)
+		pthread_mutex_lock(&w->gate);
+	rc = db_checkpoint(w->db, false, &left);
+	if (closed)
+		pthread_mutex_unlock(&w->gate);
+	if (rc && rc != -EBUSY)
+		log_warn("checkpoint_failed", "database=%s: %s", db_path(w->db),
+		    errstr(rc));
+	return !rc && left == 0;
+}
+
+/* True when it was woken or stopped, false when IDLE_MS went by. */
+static bool checkpoint_wait(struct writer *w)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_MS / 1000;
+	return pthread_cond_timedwait(&w->checkpoint_work, &w->checkpoint_lock,
+	           &until) == 0;
+}
+
+static void *checkpoint_main(void *arg)
+{
+	struct writer *w = arg;
+	unsigned seen = 0;   /* of dirty, at the last look */
+	unsigned copied = 0; /* of dirty, at the last checkpoint */
+	unsigned fresh = 0;  /* of dirty, when the WAL last started over */
+
+	pthread_mutex_lock(&w->checkpoint_lock);
+	while (!w->checkpoint_stop) {
+		const bool woken = checkpoint_wait(w);
+		const unsigned now = atomic_load(&w->dirty);
+		const bool idle = !woken && now == seen;
+
+		seen = now;
+		if (now - copied < PASSIVE_PAGES && !(idle && now != fresh))
+			continue;
+		pthread_mutex_unlock(&w->checkpoint_lock);
+		if (checkpoint(w, false) ||
+		    (now - fresh >= LONG_PAGES && checkpoint(w, true)))
+			fresh = now;
+		copied = now;
+		pthread_mutex_lock(&w->checkpoint_lock);
+	}
+	pthread_mutex_unlock(&w->checkpoint_lock);
+	return NULL;
+}
+
+/* --- public -------------------------------------------------------------- */
+
+static void init_locks(struct writer *w)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->gate, NULL);
+	pthread_mutex_init(&w->checkpoint_lock, NULL);
+	pthread_cond_init(&w->work, NULL);
+	pthread_cond_init(&w->called, NULL);
+	pthread_cond_init(&w->checkpoint_work, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void writer_free(struct writer *w)
+{
+	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->gate);
+	pthread_mutex_destroy(&w->checkpoint_lock);
+	pthread_cond_destroy(&w->work);
+	pthread_cond_destroy(&w->called);
+	pthread_cond_destroy(&w->checkpoint_work);
+	free(w);
+}
+
+static void stop_checkpoints(struct writer *w)
+{
+	pthread_mutex_lock(&w->checkpoint_lock);
+	w->checkpoint_stop = true;
+	pthread_cond_signal(&w->checkpoint_work);
+	pthread_mutex_unlock(&w->checkpoint_lock);
+	pthread_join(w->checkpoint_thread, NULL);
+}
+
+int writer_start(struct db *db, void (*after_commit)(void *arg), void *arg,
+    struct writer **out)
+{
+	struct writer *w = xcalloc(1, sizeof(*w));
+	int rc;
+
+	w->db = db;
+	w->after_commit = after_commit;
+	w->arg = arg;
+	w->tail = &w->head;
+	init_locks(w);
+	rc = pthread_create(&w->checkpoint_thread, NULL, checkpoint_main, w);
+	if (rc)
+		goto free_writer;
+	rc = pthread_create(&w->thread, NULL, writer_main, w);
+	if (rc)
+		goto stop_checkpointer;
+	pthread_setname_np(w->thread, "writer");
+	pthread_setname_np(w->checkpoint_thread, "checkpoint");
+	*out = w;
+	return 0;
+
+stop_checkpointer:
+	stop_checkpoints(w);
+free_writer:
+	writer_free(w);
+	return -rc;
+}
+
+void writer_submit(struct writer *w, struct write *wr)
+{
+	bool wake;
+
+	wr->job.next = NULL;
+	pthread_mutex_lock(&w->lock);
+	*w->tail = &wr->job;
+	w->tail = &wr->job.next;
+	w->stats.queued++;
+	wake = w->asleep;
+	w->asleep = false;
+	pthread_mutex_unlock(&w->lock);
+	if (wake)
+		pthread_cond_signal(&w->work);
+}
+
+int writer_call(struct writer *w, struct write *wr)
+{
+	wr->job.home = &w->call_box;
+	writer_submit(w, wr);
+	pthread_mutex_lock(&w->lock);
+	while (wr->job.home)
+		pthread_cond_wait(&w->called, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	return wr->job.rc;
+}
+
+void writer_get_stats(struct writer *w, struct writer_stats *out)
+{
+	pthread_mutex_lock(&w->lock);
+	*out = w->stats;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_stop(struct writer *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	stop_checkpoints(w);
+	db_close(w->db);
+	writer_free(w);
+}
