@@ -192,7 +192,8 @@ def settle(node, conn, worker):
         file.content = now
     elif what == "meta":
         got = meta_of(conn, file.name)
-        assert got in (file.meta, after), f"{file.name}: half metadata"
+        assert got in (file.meta, after), (
+            f"{file.name}: half metadata {got!r}, was {file.meta!r}")
         file.meta = got
     return None
 
