@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files in the middle of a change: one changing operation at a time for each
+ * name, in order of arrival. Holders and waiters may live in different loops.
+ */
+#ifndef STORAGED_BUSY_H
+#define STORAGED_BUSY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mailbox.h"
+#include "base/str.h"
+
+#define BUSY_BUCKETS 256
+
+/* Embedded in the operation. */
+struct busy_hold {
+	struct busy_hold *next;	 /* in the bucket */
+	struct busy_hold *queue; /* who waits for this name */
+	struct busy_hold *last;
+	struct span name;	 /* lives as long as the hold */
+	uint64_t hash;
+	struct job job; /* done: called at home when the name is ours */
+};
+
+struct busy {
+	pthread_mutex_t locks[16];
+	struct busy_hold *buckets[BUSY_BUCKETS];
+};
+
+void busy_init(struct busy *b);
+void busy_fini(struct busy *b);
+/* true: the name is ours now. false: hold->job.done will be called at
+ * hold->job.home when it is. */
+bool busy_take(struct busy *b, struct busy_hold *hold, struct span name);
+void busy_drop(struct busy *b, struct busy_hold *hold);
+
+#endif

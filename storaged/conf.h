@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * storage.conf as a struct (configuration.md sections 2, 4 and 8, and our own
+ * section [meta]). Filled once by the main thread; immutable afterwards.
+ */
+#ifndef STORAGED_CONF_H
+#define STORAGED_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/conf.h"
+#include "base/log.h"
+
+#define MAX_STORE_PATHS 256
+#define MAX_TRACKERS	16
+
+struct tracker_entry {
+	struct addr addrs[2]; /* inner, outer */
+	size_t n;
+};
+
+struct storage_conf {
+	/* as in the file */
+	bool disabled;
+	const char *base_path;
+	const char *bind_addr;
+	int64_t port;
+	int64_t connect_timeout, network_timeout; /* seconds */
+	int64_t max_connections;
+	int64_t work_threads; /* 0: half the cores */
+	const char *run_by_group, *run_by_user;
+	struct conf_list allow_hosts;
+	const char *log_level;
+	const char *group_name;
+	const char *server_id;
+	bool client_bind;
+	struct conf_list tracker_server;
+	int64_t store_path_count;
+	int64_t subdir_count_per_path;
+	int64_t file_distribute_path_mode;
+	int64_t file_distribute_rotate_count;
+	bool check_store_path_mark;
+	int64_t heart_beat_interval;  /* seconds */
+	int64_t stat_report_interval; /* seconds */
+	int64_t sync_stat_file_interval; /* seconds */
+	int64_t upload_priority;
+	struct log_rotation rotation;
+	bool access_log;
+	bool access_log_us;
+
+	/* [meta] */
+	int64_t durability; /* 0 process, 1 full */
+	const char *name_key;	  /* metadata key with the original name */
+	const char *indexed_keys; /* comma separated */
+	int64_t sample_interval;  /* seconds */
+	int64_t log_keep_days;
+	uint64_t log_keep_bytes;
+	int64_t tombstone_keep_days;
+	int64_t disk_threads; /* per store path */
+
+	/* made from it */
+	const char *store_paths[MAX_STORE_PATHS];
+	bool path_readonly[MAX_STORE_PATHS];
+	struct tracker_entry trackers[MAX_TRACKERS];
+	size_t n_trackers;
+	struct addr_list *allow;
+	struct addr binds[2]; /* family 0: all addresses */
+	size_t n_binds;
+	struct conf_file *file; /* owns the strings */
+	char path[4096];
+};
+
+/* Reads, checks, resolves. 0, or -errno with one sentence in err. */
+int storage_conf_load(const char *path, struct storage_conf *out, char *err,
+    size_t cap);
+void storage_conf_free(struct storage_conf *c);
+void storage_conf_print(FILE *out, const struct storage_conf *c);
+void storage_conf_help(FILE *out);
+/* Applies what SIGHUP may change from the freshly read one: log level,
+ * allow_hosts, intervals, network_timeout; names what needs a restart. */
+void storage_conf_reload(struct storage_conf *now, struct storage_conf *fresh);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who this storage is: its address as the trackers see it, its id, what the
+ * cluster's parameters say, and the small state files FastDFS keeps below
+ * base_path/data (.data_init_flag, storage_stat.dat) and in each store path
+ * (.fastdfs_vars). cluster-protocol 1.1-1.5, chapter 7.
+ *
+ * Filled at start by the main thread; afterwards read by all, changed only by
+ * the functions marked "any thread" (they lock).
+ */
+#ifndef STORAGED_IDENTITY_H
+#define STORAGED_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "meta/db.h"
+#include "storaged/conf.h"
+
+struct id_entry { /* a line of the cluster's storage ids */
+	char id[17];
+	char group[17];
+	struct addr addrs[2];
+	size_t n;
+};
+
+struct cluster_params {
+	bool use_storage_id;
+	bool id_in_filename;
+	bool trust_storage_server_id;
+	unsigned ip_size; /* 16 or 46 */
+	bool ip_changed_auto_adjust;
+	int64_t sync_file_max_delay;
+	int64_t store_path; /* 0 round robin, 2 load balance */
+	struct conf_reserve reserved;
+	bool use_trunk_file;
+	bool slave_use_link;
+};
+
+struct identity {
+	char group[17];
+	char id[17]; /* the ip in ip mode */
+	struct addr ips[2]; /* as trackers see us */
+	size_t n_ips;
+	uint32_t name_source; /* for new file names (client-protocol 5.2) */
+	struct cluster_params params;
+	struct id_entry *ids; /* all of the cluster; NULL in ip mode */
+	size_t n_ids;
+
+	/* .data_init_flag */
+	int64_t join_time;
+	bool sync_old_done;
+	char sync_src[17];
+	int64_t sync_until;
+};
+
+/* Asks the trackers (60, 75, 69, 70, 109), in turn, until one answers; when
+ * none does and the log remembers an earlier answer, goes on with that.
+ * stop() is asked between tries. -ECANCELED when it says so. */
+int identity_learn(struct identity *id, const struct storage_conf *conf,
+    struct db *log, bool (*stop)(void), char *err, size_t cap);
+
+/* .data_init_flag: loads or makes it; checks the marks of the store paths
+ * (check_store_path_mark), makes missing ones. The message says which path
+ * belongs to whom. */
+int identity_load_flag(struct identity *id, const struct storage_conf *conf,
+    char *err, size_t cap);
+/* Any thread (locked inside): remembers the sync source; rewrites the file. */
+int identity_set_source(struct identity *id, const struct storage_conf *conf,
+    bool old_done, const char *src, int64_t until);
+
+/* The address text for QUERY_FILE_INFO from the source field of a name: the
+ * ip, or that of the id chosen for this peer's class (2.5); "" unknown. */
+void identity_source_ip(const struct identity *id, uint32_t source,
+    const struct addr *peer, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's context: what its threads share. Made by main.c before any
+ * thread starts; members are immutable afterwards unless they lock or are
+ * atomic themselves.
+ */
+#ifndef STORAGED_STORAGED_H
+#define STORAGED_STORAGED_H
+
+#include "meta/catalogue.h"
+#include "meta/writer.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "storaged/busy.h"
+#include "storaged/conf.h"
+#include "storaged/identity.h"
+#include "storaged/stats.h"
+#include "storaged/store.h"
+
+#define MAX_LOOPS 64
+
+struct storage;
+
+/* What belongs to one event loop. */
+struct loop_ctx {
+	struct storage *st;
+	struct loop *loop;
+	struct hub *hub;
+	struct counters counters;
+};
+
+struct storage {
+	struct storage_conf conf;
+	struct identity me;
+	struct store store;
+	struct busy busy;
+	struct writer *log;
+	struct catalogue *catalogue;
+	struct loop_ctx *loops[MAX_LOOPS];
+	size_t n_loops;
+	struct stats base_stats; /* of earlier runs */
+	int64_t up_time;	 /* unix */
+	struct beat *beat;
+	unsigned stat_changes; /* atomic; moves with every operation */
+};
+
+/* Counters of this run and before, with connections. Any thread. */
+void storage_stats(const struct storage *st, struct stats *out);
+
+#endif
