@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "tui/keys.h"
+
+const char *const key_group_names[N_KEY_GROUPS] = {
+	[KEYS_MOVE] = "MOVE",
+	[KEYS_LOOK] = "LOOK",
+	[KEYS_FIND] = "FIND",
+};
+
+/* clang-format off */
+const struct key_row key_rows[] = {
+	{ "↑ k", { TK_UP, 'k' }, ON_LISTS, ACT_UP, KEYS_MOVE,
+	    "row up", NULL },
+	{ "↓ j", { TK_DOWN, 'j' }, ON_LISTS, ACT_DOWN, KEYS_MOVE,
+	    "row down", NULL },
+	{ "PgUp ^B", { TK_PGUP, TK_CTRL('b') }, ON_LISTS, ACT_PAGE_UP,
+	    KEYS_MOVE, "page up", NULL },
+	{ "PgDn ^F", { TK_PGDN, TK_CTRL('f') }, ON_LISTS, ACT_PAGE_DOWN,
+	    KEYS_MOVE, "page down", NULL },
+	{ "g Home", { 'g', TK_HOME }, ON_LISTS, ACT_FIRST, KEYS_MOVE,
+	    "first row", NULL },
+	{ "G End", { 'G', TK_END }, ON_LISTS, ACT_LAST, KEYS_MOVE,
+	    "last row", NULL },
+	{ "⏎ l →", { TK_ENTER, 'l', TK_RIGHT }, ON_LISTS, ACT_OPEN, KEYS_MOVE,
+	    "open what the cursor is on", "⏎ open" },
+	{ "h ←", { 'h', TK_LEFT }, ON(VIEW_STORAGE), ACT_PREVIOUS, KEYS_MOVE,
+	    "previous storage", "←→ previous, next storage" },
+	{ "l →", { 'l', TK_RIGHT }, ON(VIEW_STORAGE), ACT_NEXT, KEYS_MOVE,
+	    "next storage", NULL },
+	{ "Esc", { TK_ESC, TK_BACKSPACE }, ON_ANY, ACT_BACK, KEYS_MOVE,
+	    "back, out of a prompt", NULL },
+	{ "`", { '`' }, ON_ANY, ACT_LAST_VIEW, KEYS_MOVE,
+	    "last view", NULL },
+
+	{ "1", { '1' }, ON_ANY, ACT_OVERVIEW, KEYS_LOOK,
+	    "Overview: capacity, traffic, events", NULL },
+	{ "3", { '3' }, ON_ANY, ACT_STORAGES, KEYS_LOOK,
+	    "Storages: state, load, space", NULL },
+	{ "6", { '6' }, ON_ANY, ACT_FILES, KEYS_LOOK,
+	    "Files: find, decode an id", NULL },
+	{ "p", { 'p' }, ON_ANY, ACT_PAUSE, KEYS_LOOK,
+	    "pause drawing; data goes on", "p pause" },
+	{ "+ -", { '+', '=' }, ON_ANY, ACT_SLOWER, KEYS_LOOK,
+	    "draw less, more often", NULL },
+	{ "-", { '-' }, ON_ANY, ACT_FASTER, KEYS_LOOK, NULL, NULL },
+	{ "r", { 'r' }, ON_ANY, ACT_REFRESH, KEYS_LOOK,
+	    "ask all trackers now", "r refresh" },
+	{ "^L", { TK_CTRL('l') }, ON_ANY, ACT_REDRAW, KEYS_LOOK,
+	    "draw everything again", NULL },
+	{ "? F1", { '?', TK_F1 }, ON_ANY, ACT_HELP, KEYS_LOOK,
+	    "this page", NULL },
+	{ "^Z", { TK_CTRL('z') }, ON_ANY, ACT_SUSPEND, KEYS_LOOK,
+	    "suspend", NULL },
+	{ "q F10 ^C", { 'q', TK_F10, TK_CTRL('c') }, ON_ANY | ON(VIEW_SETUP),
+	    ACT_QUIT, KEYS_LOOK, "quit", NULL },
+
+	{ "/ F4", { '/', TK_F4 }, ON(VIEW_STORAGES), ACT_FILTER, KEYS_FIND,
+	    "show only matching rows", "/ filter" },
+	{ "/ F4", { '/', TK_F4 }, ON(VIEW_FILES), ACT_FILTER, KEYS_FIND,
+	    "find files, or decode an id", "/ find" },
+	{ "\\", { '\\' }, ON_TABLES, ACT_CLEAR, KEYS_FIND,
+	    "all rows again", NULL },
+	{ "s F6", { 's', TK_F6 }, ON_TABLES, ACT_SORT, KEYS_FIND,
+	    "sort by the next column", "s sort" },
+	{ "<", { '<' }, ON_TABLES, ACT_SORT_LEFT, KEYS_FIND,
+	    "sort by the column to the left", NULL },
+	{ ">", { '>' }, ON_TABLES, ACT_SORT_RIGHT, KEYS_FIND,
+	    "sort by the column to the right", NULL },
+	{ "I", { 'I' }, ON_TABLES, ACT_REVERSE, KEYS_FIND,
+	    "reverse the order", NULL },
+};
+/* clang-format on */
+const size_t n_key_rows = ARRAY_LEN(key_rows);
+
+enum action key_action(int key, enum view_id view)
+{
+	for (size_t i = 0; i < n_key_rows; i++) {
+		const struct key_row *row = &key_rows[i];
+
+		if (!(row->views & ON(view)))
+			continue;
+		for (size_t k = 0; k < ARRAY_LEN(row->keys) && row->keys[k];
+		     k++) {
+			if (row->keys[k] == key)
+				return row->action;
+		}
+	}
+	return ACT_NONE;
+}
