@@ -199,8 +199,8 @@ static void *writer_main(void *arg)
 
 /* --- the checkpointer ---------------------------------------------------- */
 
-/* Copies the WAL into the database; closed: while no commit runs. True when
- * nothing is left, so that the WAL starts over. */
+/* Copies the WAL into the database; closed: while no commit runs, so that
+ * nothing being left (true) means that the next one starts the WAL over. */
 static bool checkpoint(struct writer *w, bool closed)
 {
 	int left = 0;
@@ -245,8 +245,8 @@ static void *checkpoint_main(void *arg)
 		if (now - copied < PASSIVE_PAGES && !(idle && now != fresh))
 			continue;
 		pthread_mutex_unlock(&w->checkpoint_lock);
-		if (checkpoint(w, false) ||
-		    (now - fresh >= LONG_PAGES && checkpoint(w, true)))
+		checkpoint(w, false);
+		if ((idle || now - fresh >= LONG_PAGES) && checkpoint(w, true))
 			fresh = now;
 		copied = now;
 		pthread_mutex_lock(&w->checkpoint_lock);
