@@ -183,7 +183,7 @@ static void run_fileid_make(struct micro *m, uint64_t n, size_t arg)
 static void run_kv(struct micro *m, uint64_t n, size_t arg)
 {
 	const struct span text = { sample_meta, sizeof(sample_meta) - 1 };
-	char packed[sizeof(sample_meta)];
+	char packed[sizeof(sample_meta)] = { 0 };
 	struct kv_list list;
 
 	(void)arg;
@@ -474,35 +474,33 @@ static int micro_init(struct micro *m)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	m->block = calloc(1, BLOCK);
-	if (!m->block)
-		return -ENOMEM;
-	(void)snprintf(m->dir, sizeof(m->dir), "%s/fdfs-micro-XXXXXX",
-	    tmp ? tmp : "/tmp");
+	if (!tmp)
+		tmp = "/tmp";
+	(void)snprintf(m->dir, sizeof(m->dir), "%s/fdfs-micro-XXXXXX", tmp);
 	if (!mkdtemp(m->dir)) {
-		const int rc = -errno;
-
 		(void)fprintf(stderr,
-		    "micro: cannot make a directory in %s: %s\n",
-		    tmp ? tmp : "/tmp", strerror(errno));
-		free(m->block);
-		return rc;
+		    "micro: cannot make a directory in %s: %s\n", tmp,
+		    strerror(errno));
+		return -EIO;
 	}
-	return 0;
+	m->block = calloc(1, BLOCK);
+	return m->block ? 0 : -ENOMEM;
 }
 
-/* The databases and what SQLite put beside them. */
+/* Removes the databases and what SQLite put beside them. */
 static void micro_free(struct micro *m)
 {
-	DIR *d = opendir(m->dir);
 	const struct dirent *e;
+	DIR *d;
+
+	free(m->block);
+	d = opendir(m->dir);
 
 	while (d && (e = readdir(d)))
 		(void)unlinkat(dirfd(d), e->d_name, 0);
 	if (d)
 		(void)closedir(d);
 	(void)rmdir(m->dir);
-	free(m->block);
 }
 
 /* Usage: micro [--json] [WORD], where WORD is part of the rows' names. */
@@ -521,10 +519,8 @@ int main(int argc, char **argv)
 			word = argv[i];
 	}
 	rc = micro_init(&m);
-	if (rc < 0)
-		return 1;
 	counter = open_instructions();
-	if (!json)
+	if (!json && rc == 0)
 		(void)printf("%-32s %12s %12s %9s\n", "", "ns", "instructions",
 		    "GB/s");
 	for (size_t i = 0; i < N_ROWS && rc == 0; i++) {

@@ -3,9 +3,10 @@
 """Runs the scenario table against our daemons and, when they are installed,
 against the stock daemons of the protocol, in turn, and prints the ratios.
 
-The two sides take turns run by run; a figure is the median of its runs. CPU
-time is that of the daemons from the first request until they are idle again,
-divided by the operations, so work put off until later counts too.
+The two sides take turns run by run; a figure is the median of its runs, a
+ratio the median of the ratios of neighbouring runs. CPU time is that of the
+daemons from the first request until they are idle again, divided by the
+operations, so work put off until later counts too.
 """
 
 import argparse
@@ -78,10 +79,13 @@ def medians(runs):
     return figures
 
 
-def ratio(ours, stock, name):
-    if not ours or not stock or not stock[name]:
-        return None
-    return round(ours[name] / stock[name], 3)
+def ratio(runs, name):
+    """The median of the ratios of neighbouring runs: what else the machine
+    does changes from minute to minute and hits both of a pair."""
+    pairs = list(zip(runs.get("ours", ()), runs.get("stock", ())))
+    ratios = [ours[name] / stock[name] for ours, stock in pairs
+              if stock[name]]
+    return round(statistics.median(ratios), 3) if ratios else None
 
 
 def verdict(case, durability, result):
@@ -104,14 +108,13 @@ def run_case(load, clusters, case, durability, plan):
             runs[cluster.side.name].append(
                 measure(load, cluster, case, plan))
     sides = {name: medians(found) for name, found in runs.items()}
-    ours, stock = sides.get("ours"), sides.get("stock")
     result = {
         "case": case.name,
         "durability": durability,
-        "ours": ours,
-        "stock": stock,
-        "ratio": ratio(ours, stock, "rate"),
-        "cpu_ratio": ratio(ours, stock, "cpu_settled_us_per_op"),
+        "ours": sides.get("ours"),
+        "stock": sides.get("stock"),
+        "ratio": ratio(runs, "rate"),
+        "cpu_ratio": ratio(runs, "cpu_settled_us_per_op"),
         "aim": {"rate": case.rate, "cpu": case.cpu},
     }
     result["reached"] = verdict(case, durability, result)
