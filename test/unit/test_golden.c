@@ -24,6 +24,7 @@
 #include "proto/dump.h"
 #include "proto/framer.h"
 #include "proto/msg.h"
+#include "test/pads.h"
 
 #define DIRECTORY "test/golden/transcripts"
 
@@ -283,39 +284,6 @@ static bool same_frame(const struct framed *a, const struct framed *b)
 	           memcmp(a->held, b->held, a->held_n) == 0);
 }
 
-static size_t width_of(const struct field *f)
-{
-	static const size_t widths[] = { [KIND_u8] = 1,
-		[KIND_i32] = 4,
-		[KIND_i64] = 8,
-		[KIND_stats] = STATS_SIZE,
-		[KIND_content] = 0 };
-
-	return f->kind == KIND_pad ? f->arg : widths[f->kind];
-}
-
-/* Zeroes what stands behind the NUL of a pad. */
-static void clean(const struct message *m, uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < m->n_fields; i++) {
-		const struct field *f = &m->fields[i];
-		const size_t w = width_of(f);
-
-		if (f->kind == KIND_pad)
-			memset(p + strnlen((char *)p, w), 0,
-			    w - strnlen((char *)p, w));
-		if (f->kind == KIND_list && n > 0) {
-			clean(f->record, p, f->record->fixed_size);
-			p += f->record->fixed_size;
-			n -= f->record->fixed_size;
-			i--;
-			continue;
-		}
-		p += w;
-		n -= w;
-	}
-}
-
 /* Puts records that were decoded and encoded in the place of a list. */
 static const char *renew_list(const struct message *m, union msg_any *any,
     uint8_t *buf, size_t cap)
@@ -365,7 +333,7 @@ static const char *round_trip(const struct message *m, const uint8_t *body,
 	if (rc < 0 || (size_t)rc != used)
 		return "encodes to another size";
 	memcpy(want, body, used);
-	clean(m, want, used);
+	pads_clean(m, want, used);
 	return memcmp(want, got, used) ? "encodes to other bytes" : NULL;
 }
 
@@ -444,9 +412,9 @@ static const char *store_round_trip(const uint8_t *body, size_t n)
 	if (n > sizeof(want) || store_decode(body, n, &s) < 0)
 		return "is no store reply";
 	memcpy(want, body, n);
-	clean(&MSG(group_name), want, 16);
+	pads_clean(&MSG(group_name), want, 16);
 	for (size_t i = 0; i < s.n; i++)
-		clean(ipw == 15 ? &MSG(server15) : &MSG(server45),
+		pads_clean(ipw == 15 ? &MSG(server15) : &MSG(server45),
 		    want + 16 + i * (ipw + 8), ipw + 8);
 	rc = store_encode(&s, ipw, out, sizeof(out));
 	return rc == (ssize_t)n && memcmp(out, want, n) == 0
