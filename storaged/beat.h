@@ -29,9 +29,9 @@ void beat_set_intervals(struct beat *b, int64_t heart_beat,
 /* For status displays: the session of tracker i. Any thread. */
 struct beat_state {
 	bool joined;
-	int status; /* ours, as that tracker sees it; -1 not told yet */
+	int status;        /* ours, as that tracker sees it; -1 not told yet */
 	int64_t last_beat; /* unix */
-	int last_error;	   /* -errno or status; 0 */
+	int last_error;    /* -errno or status; 0 */
 };
 size_t beat_states(struct beat *b, struct beat_state *out, size_t cap);
 

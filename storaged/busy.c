@@ -38,7 +38,7 @@ void busy_fini(struct busy *b)
 static bool same_name(const struct busy_hold *a, const struct busy_hold *h)
 {
 	return a->hash == h->hash && a->name.n == h->name.n &&
-	    memcmp(a->name.p, h->name.p, a->name.n) == 0;
+	       memcmp(a->name.p, h->name.p, a->name.n) == 0;
 }
 
 bool busy_take(struct busy *b, struct busy_hold *hold, struct span name)

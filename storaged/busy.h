@@ -17,10 +17,10 @@
 
 /* Embedded in the operation. */
 struct busy_hold {
-	struct busy_hold *next;	 /* in the bucket */
+	struct busy_hold *next;  /* in the bucket */
 	struct busy_hold *queue; /* who waits for this name */
 	struct busy_hold *last;
-	struct span name;	 /* lives as long as the hold */
+	struct span name; /* lives as long as the hold */
 	uint64_t hash;
 	struct job job; /* done: called at home when the name is ours */
 };

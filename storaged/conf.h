@@ -15,7 +15,7 @@
 #include "base/log.h"
 
 #define MAX_STORE_PATHS 256
-#define MAX_TRACKERS	16
+#define MAX_TRACKERS    16
 
 struct tracker_entry {
 	struct addr addrs[2]; /* inner, outer */
@@ -43,8 +43,8 @@ struct storage_conf {
 	int64_t file_distribute_path_mode;
 	int64_t file_distribute_rotate_count;
 	bool check_store_path_mark;
-	int64_t heart_beat_interval;  /* seconds */
-	int64_t stat_report_interval; /* seconds */
+	int64_t heart_beat_interval;     /* seconds */
+	int64_t stat_report_interval;    /* seconds */
 	int64_t sync_stat_file_interval; /* seconds */
 	int64_t upload_priority;
 	struct log_rotation rotation;
@@ -52,8 +52,8 @@ struct storage_conf {
 	bool access_log_us;
 
 	/* [meta] */
-	int64_t durability; /* 0 process, 1 full */
-	const char *name_key;	  /* metadata key with the original name */
+	int64_t durability;       /* 0 process, 1 full */
+	const char *name_key;     /* metadata key with the original name */
 	const char *indexed_keys; /* comma separated */
 	int64_t sample_interval;  /* seconds */
 	int64_t log_keep_days;

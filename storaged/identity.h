@@ -40,7 +40,7 @@ struct cluster_params {
 
 struct identity {
 	char group[17];
-	char id[17]; /* the ip in ip mode */
+	char id[17];        /* the ip in ip mode */
 	struct addr ips[2]; /* as trackers see us */
 	size_t n_ips;
 	uint32_t name_source; /* for new file names (client-protocol 5.2) */

@@ -17,8 +17,8 @@ struct counters {
 /* Single writer: no lock prefix needed. */
 static inline void count_add(struct counters *c, enum stat_index i, int64_t n)
 {
-	__atomic_store_n(&c->v[i], __atomic_load_n(&c->v[i], __ATOMIC_RELAXED) + n,
-	    __ATOMIC_RELAXED);
+	__atomic_store_n(&c->v[i],
+	    __atomic_load_n(&c->v[i], __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
 static inline void count_set(struct counters *c, enum stat_index i, int64_t n)

@@ -32,14 +32,14 @@ struct loop_ctx {
 struct storage {
 	struct storage_conf conf;
 	struct identity me;
-	struct store store;
+	struct stores store;
 	struct busy busy;
 	struct writer *log;
 	struct catalogue *catalogue;
 	struct loop_ctx *loops[MAX_LOOPS];
 	size_t n_loops;
 	struct stats base_stats; /* of earlier runs */
-	int64_t up_time;	 /* unix */
+	int64_t up_time;         /* unix */
 	struct beat *beat;
 	unsigned stat_changes; /* atomic; moves with every operation */
 };

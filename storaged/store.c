@@ -4,8 +4,8 @@
  *
  *	<dir>/data/HH/LL/<name>		files, HH and LL below the sub-directory
  *					count in upper-case hex
- *	<dir>/data/.incoming/<n>	ours: what is still arriving, and content
- *					of changes until they are applied
+ *	<dir>/data/.incoming/<n>	ours: what is still arriving, and
+ *content of changes until they are applied
  */
 #include "storaged/store.h"
 
@@ -40,7 +40,7 @@ static int make_dir_at(int fd, const char *name)
 /* All N x N directories, unless the first and the last are there. */
 static int make_subdirs(int data_fd, unsigned n)
 {
-	char name[8];
+	char name[24];
 	int rc = 0;
 
 	snprintf(name, sizeof(name), "%02X/%02X", n - 1, n - 1);
@@ -87,11 +87,11 @@ static int open_path(struct store_path *p, unsigned subdirs, char *err,
 	if (rc == 0)
 		rc = make_dir_at(p->data_fd, STORE_INCOMING);
 	return rc < 0 ? fail_path(err, cap, p->dir,
-			    "cannot make the sub-directories", rc) :
-			0;
+	                    "cannot make the sub-directories", rc)
+	              : 0;
 }
 
-int store_open(struct store *s, const struct store_conf *conf,
+int store_open(struct stores *s, const struct store_conf *conf,
     const char *const *dirs, const bool *readonly, size_t n, char *err,
     size_t cap)
 {
@@ -118,7 +118,7 @@ int store_open(struct store *s, const struct store_conf *conf,
 	return 0;
 }
 
-int store_start_workers(struct store *s)
+int store_start_workers(struct stores *s)
 {
 	char name[16];
 
@@ -133,7 +133,7 @@ int store_start_workers(struct store *s)
 	return 0;
 }
 
-void store_stop_workers(struct store *s)
+void store_stop_workers(struct stores *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		crew_free(s->paths[i].crew);
@@ -141,7 +141,7 @@ void store_stop_workers(struct store *s)
 	}
 }
 
-void store_close(struct store *s)
+void store_close(struct stores *s)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (s->paths[i].data_fd >= 0)
@@ -175,8 +175,10 @@ static void look_at(struct store_path *p)
 	if (rc == 0)
 		rc = fs_space(p->dir, &total, &avail);
 	if (rc != before && rc < 0)
-		log_error("store_path_lost", "path=%s: %s; no new files go "
-		    "there until it is back", p->dir, errstr(rc));
+		log_error("store_path_lost",
+		    "path=%s: %s; no new files go "
+		    "there until it is back",
+		    p->dir, errstr(rc));
 	else if (rc != before)
 		log_warn("store_path_back", "path=%s", p->dir);
 	atomic_store(&p->last_error, rc);
@@ -184,33 +186,33 @@ static void look_at(struct store_path *p)
 	atomic_store(&p->avail, avail);
 }
 
-void store_look(struct store *s)
+void store_look(struct stores *s)
 {
 	for (size_t i = 0; i < s->n; i++)
 		look_at(&s->paths[i]);
 }
 
-uint64_t store_reserve(const struct store *s, const struct store_path *p)
+uint64_t store_reserve(const struct stores *s, const struct store_path *p)
 {
 	const struct conf_reserve *r = &s->conf.reserved;
 
 	if (r->percent > 0)
-		return (uint64_t)((double)atomic_load(&p->total) *
-			r->percent / 100.0);
+		return (uint64_t)((double)atomic_load(&p->total) * r->percent /
+		                  100.0);
 	return s->n ? r->bytes / s->n : r->bytes;
 }
 
 /* Strictly more than the reserve must stay free (client-protocol 3.2.1). */
-static bool has_room(const struct store *s, const struct store_path *p,
+static bool has_room(const struct stores *s, const struct store_path *p,
     uint64_t size)
 {
 	uint64_t avail = atomic_load(&p->avail);
 
 	return !p->readonly && atomic_load(&p->last_error) == 0 &&
-	    avail > size && avail - size > store_reserve(s, p);
+	       avail > size && avail - size > store_reserve(s, p);
 }
 
-static struct store_path *most_room(struct store *s, uint64_t size)
+static struct store_path *most_room(struct stores *s, uint64_t size)
 {
 	struct store_path *best = NULL;
 
@@ -218,13 +220,14 @@ static struct store_path *most_room(struct store *s, uint64_t size)
 		struct store_path *p = &s->paths[i];
 
 		if (has_room(s, p, size) &&
-		    (!best || atomic_load(&p->avail) > atomic_load(&best->avail)))
+		    (!best ||
+		        atomic_load(&p->avail) > atomic_load(&best->avail)))
 			best = p;
 	}
 	return best;
 }
 
-static struct store_path *next_with_room(struct store *s, uint64_t size)
+static struct store_path *next_with_room(struct stores *s, uint64_t size)
 {
 	uint64_t from = atomic_fetch_add(&s->rotor, 1);
 
@@ -237,7 +240,7 @@ static struct store_path *next_with_room(struct store *s, uint64_t size)
 	return NULL;
 }
 
-int store_pick(struct store *s, unsigned wanted, uint64_t size,
+int store_pick(struct stores *s, unsigned wanted, uint64_t size,
     struct store_path **out)
 {
 	struct store_path *p = NULL;
@@ -250,8 +253,8 @@ int store_pick(struct store *s, unsigned wanted, uint64_t size,
 			return -ENOSPC;
 	}
 	if (!p || p->readonly)
-		p = s->conf.balance ? most_room(s, size) :
-				      next_with_room(s, size);
+		p = s->conf.balance ? most_room(s, size)
+		                    : next_with_room(s, size);
 	if (!p)
 		return -ENOSPC;
 	atomic_fetch_sub(&p->avail, size);
@@ -259,7 +262,7 @@ int store_pick(struct store *s, unsigned wanted, uint64_t size,
 	return 0;
 }
 
-struct fileid_place store_place(struct store *s, const struct store_path *p)
+struct fileid_place store_place(struct stores *s, const struct store_path *p)
 {
 	uint64_t n = s->conf.subdirs;
 	uint64_t at;
@@ -273,7 +276,7 @@ struct fileid_place store_place(struct store *s, const struct store_path *p)
 		(unsigned)(at % n) };
 }
 
-struct store_path *store_at(struct store *s, unsigned index)
+struct store_path *store_at(struct stores *s, unsigned index)
 {
 	return index < s->n ? &s->paths[index] : NULL;
 }

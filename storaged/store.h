@@ -22,27 +22,27 @@
 struct store_path {
 	unsigned index;
 	const char *dir; /* as configured */
-	int data_fd;	 /* <dir>/data */
+	int data_fd;     /* <dir>/data */
 	bool readonly;
 	struct crew *crew;
 	atomic_uint_least64_t total; /* bytes */
 	atomic_uint_least64_t avail; /* bytes, less what came since the look */
 	atomic_uint_least64_t slow_until; /* mono_t: keep off the loops */
-	atomic_int last_error; /* -errno of the last look, 0 fine */
-	atomic_uint_least64_t temp; /* next temporary number */
+	atomic_int last_error;            /* -errno of the last look, 0 fine */
+	atomic_uint_least64_t temp;       /* next temporary number */
 };
 
 struct store_conf {
 	unsigned subdirs;
 	unsigned rotate_count;
 	bool hash_dirs; /* file_distribute_path_mode = 1 */
-	bool balance;	/* store_path = 2 */
+	bool balance;   /* store_path = 2 */
 	struct conf_reserve reserved;
 	size_t disk_threads;
 	bool full; /* durability = full: sync before the reply */
 };
 
-struct store {
+struct stores {
 	struct store_conf conf;
 	struct store_path *paths;
 	size_t n;
@@ -52,27 +52,27 @@ struct store {
 
 /* Opens every path, makes missing directories (an existing tree is only
  * looked at), empties nothing. One sentence in err names the path. */
-int store_open(struct store *s, const struct store_conf *conf,
+int store_open(struct stores *s, const struct store_conf *conf,
     const char *const *dirs, const bool *readonly, size_t n, char *err,
     size_t cap);
-int store_start_workers(struct store *s);
-void store_stop_workers(struct store *s);
-void store_close(struct store *s);
+int store_start_workers(struct stores *s);
+void store_stop_workers(struct stores *s);
+void store_close(struct stores *s);
 
 /* Looks at the free space of every path (statvfs). */
-void store_look(struct store *s);
+void store_look(struct stores *s);
 
 /* wanted: index, or 0xFF for any. Gives the path; -EINVAL no such path,
  * -ENOSPC when the reserve is reached, -EROFS never: a read-only path is
  * replaced by another. */
-int store_pick(struct store *s, unsigned wanted, uint64_t size,
+int store_pick(struct stores *s, unsigned wanted, uint64_t size,
     struct store_path **out);
 /* Reserve in bytes of a path (the tracker's value applied to it). */
-uint64_t store_reserve(const struct store *s, const struct store_path *p);
+uint64_t store_reserve(const struct stores *s, const struct store_path *p);
 /* Directory for the next new file. */
-struct fileid_place store_place(struct store *s, const struct store_path *p);
+struct fileid_place store_place(struct stores *s, const struct store_path *p);
 /* NULL when the index is none of ours. */
-struct store_path *store_at(struct store *s, unsigned index);
+struct store_path *store_at(struct stores *s, unsigned index);
 
 /* ".incoming/<n>" relative to data_fd. */
 #define STORE_TEMP_MAX 40

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changes of appender files: append, modify, truncate, regenerate
+ * (client-protocol 4.5-4.7, 4.13).
+ *
+ * The content is first staged in a temporary file, whoever sends it and
+ * however slowly; only when it is complete the name is held, the row (which
+ * names the staged file) committed, and the content applied. After a crash
+ * recovery applies a staged file whose row is in the log and drops one without.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/sum.h"
+#include "proto/msg.h"
+#include "storaged/handlers.h"
+#include "storaged/op.h"
+
+#define HEAVY_PIECE (64 * 1024)
+#define READ_BLOCK  (256 * 1024)
+
+static int set_appender(struct op_flow *op, struct span name)
+{
+	if (op_set_name(op, name, FILEID_NAME_LEN, FILE_NAME_MAX) < 0)
+		return -EINVAL;
+	if (!op->fn.has_record || !fileid_is_appender(&op->fn.id))
+		return -EINVAL;
+	return 0;
+}
+
+static int open_file(const struct op_flow *op, int flags, struct stat *sb)
+{
+	char file[FILEID_DISK_MAX];
+	int fd;
+	int rc = op_disk_path(op, "", file);
+
+	if (rc < 0)
+		return rc;
+	fd = openat(op->path->data_fd, file, flags | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, sb) < 0 ? -errno : 0;
+	if (rc == 0 && !S_ISREG(sb->st_mode))
+		rc = -EINVAL;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static void fill_row(struct op_flow *op, enum op_code code)
+{
+	struct op *row = &op->log.op;
+
+	row->code = code;
+	row->name = span_of(op->name);
+	row->size = op->result;
+	row->offset = op->offset;
+	row->bytes = op->size;
+	row->crc = op->crc;
+	row->extra = span_of(op->temp);
+}
+
+/* --- append, modify --- */
+
+static int stage_step(struct op_flow *op)
+{
+	int rc = op_write_temp(op);
+
+	if (rc == 0 && op->last && op->ctx->st->store.conf.full)
+		rc = fsync(op->fd) < 0 ? -errno : 0;
+	return rc;
+}
+
+/* What is committed must fit: a full disk is found out before. */
+static int reserve_range(int fd, const struct op_flow *op)
+{
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)op->offset,
+	        (off_t)op->size) == 0 ||
+	    errno == EOPNOTSUPP)
+		return 0;
+	return -errno;
+}
+
+/* Where does it go, and how large will the file be? */
+static int check_step(struct op_flow *op)
+{
+	struct stat sb;
+	uint64_t end;
+	int rc = 0;
+	int fd = open_file(op, O_WRONLY, &sb);
+
+	if (fd < 0)
+		return fd;
+	if (op->handler == &handle_append)
+		op->offset = (uint64_t)sb.st_size;
+	else if (op->offset > (uint64_t)sb.st_size)
+		rc = -EINVAL;
+	if (rc == 0 && op->size > 0)
+		rc = reserve_range(fd, op);
+	close(fd);
+	end = op->offset + op->size;
+	op->result = end > (uint64_t)sb.st_size ? end : (uint64_t)sb.st_size;
+	return rc;
+}
+
+static int copy_staged(const struct op_flow *op, int to)
+{
+	off_t from = 0;
+	off_t at = (off_t)op->offset;
+	uint64_t left = op->size;
+
+	while (left > 0) {
+		ssize_t n =
+		    copy_file_range(op->fd, &from, to, &at, (size_t)left, 0);
+
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int apply_step(struct op_flow *op)
+{
+	struct stat sb;
+	int rc;
+	int fd = open_file(op, O_WRONLY, &sb);
+
+	if (fd < 0)
+		return fd;
+	if (op->done == op->piece_n)
+		rc = fs_pwrite_all(fd, op->piece, op->piece_n,
+		    (off_t)op->offset);
+	else
+		rc = copy_staged(op, fd);
+	if (rc == 0 && op->ctx->st->store.conf.full)
+		rc = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+static void change_answer(struct op_flow *op)
+{
+	struct counters *n = &op->ctx->counters;
+	enum stat_index bytes = op->handler == &handle_append
+	                            ? STAT_total_append_bytes
+	                            : STAT_total_modify_bytes;
+
+	if (op->rc < 0)
+		op_not_applied(op);
+	count_op(n, STAT_total_file_write_count, op->rc);
+	count_add(n, bytes, (int64_t)op->size);
+	if (op->rc == 0) {
+		count_add(n, (enum stat_index)(bytes + 1), (int64_t)op->size);
+		count_set(n, STAT_last_source_update, clock_wall_sec());
+	}
+	op_reply(op, op->rc, NULL, 0);
+}
+
+static void change_apply(struct op_flow *op)
+{
+	if (op->rc < 0)
+		op_reply(op, op->rc, NULL, 0);
+	else
+		op_disk(op, op->size >= HEAVY_PIECE ? OP_HEAVY : OP_LIGHT,
+		    apply_step, change_answer);
+}
+
+static void change_commit(struct op_flow *op)
+{
+	bool append = op->handler == &handle_append;
+
+	if (op->rc < 0 || op->size == 0) {
+		op_reply(op, op->rc, NULL, 0);
+		return;
+	}
+	fill_row(op, append ? OP_APPEND : OP_MODIFY);
+	op_commit(op, change_apply);
+}
+
+static void change_check(struct op_flow *op)
+{
+	op_disk(op, OP_LIGHT, check_step, change_commit);
+}
+
+static void staged(struct op_flow *op)
+{
+	if (op->rc < 0) {
+		op_reply(op, op->rc, NULL, 0);
+		return;
+	}
+	if (!op->last) {
+		op_piece_done(op);
+		return;
+	}
+	op_hold(op, change_check);
+}
+
+static int change_content(struct op_flow *op)
+{
+	op_disk(op, op->piece_n >= HEAVY_PIECE ? OP_HEAVY : OP_LIGHT,
+	    stage_step, staged);
+	/* A body of one piece is applied from memory. */
+	if (op->begun && op->last)
+		op->keep = true;
+	return 0;
+}
+
+static int change_begin(struct op_flow *op, int64_t size)
+{
+	if (size < 0 || (uint64_t)size != op->size)
+		return -EINVAL;
+	if (op->size == 0)
+		op_hold(op, change_check);
+	return 0;
+}
+
+static int append_decoded(struct op_flow *op, const struct framer *f)
+{
+	struct msg_append m;
+
+	if (msg_decode(&MSG(append), f->held.p, f->held.n, &m, NULL) < 0 ||
+	    set_appender(op, m.name) < 0)
+		return -EINVAL;
+	return change_begin(op, m.size);
+}
+
+static int modify_decoded(struct op_flow *op, const struct framer *f)
+{
+	struct msg_modify m;
+
+	if (msg_decode(&MSG(modify), f->held.p, f->held.n, &m, NULL) < 0 ||
+	    set_appender(op, m.name) < 0 || m.offset < 0)
+		return -EINVAL;
+	op->offset = (uint64_t)m.offset;
+	return change_begin(op, m.size);
+}
+
+/* --- truncate --- */
+
+static int truncate_check(struct op_flow *op)
+{
+	struct stat sb;
+	int fd = open_file(op, O_RDONLY, &sb);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	op->offset = (uint64_t)sb.st_size;
+	return 0;
+}
+
+static int truncate_step(struct op_flow *op)
+{
+	struct stat sb;
+	int fd = open_file(op, O_WRONLY, &sb);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = ftruncate(fd, (off_t)op->result) < 0 ? -errno : 0;
+	if (rc == 0 && op->ctx->st->store.conf.full)
+		rc = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+static void truncate_answer(struct op_flow *op)
+{
+	if (op->rc < 0)
+		op_not_applied(op);
+	op_reply(op, op->rc, NULL, 0);
+}
+
+static void truncate_apply(struct op_flow *op)
+{
+	if (op->rc < 0)
+		op_reply(op, op->rc, NULL, 0);
+	else
+		op_disk(op, OP_LIGHT, truncate_step, truncate_answer);
+}
+
+static void truncate_commit(struct op_flow *op)
+{
+	if (op->rc < 0 || op->result == op->offset) {
+		op_reply(op, op->rc, NULL, 0);
+		return;
+	}
+	fill_row(op, OP_TRUNCATE);
+	op_commit(op, truncate_apply);
+}
+
+static void truncate_held(struct op_flow *op)
+{
+	op_disk(op, OP_LIGHT, truncate_check, truncate_commit);
+}
+
+static int truncate_decoded(struct op_flow *op, const struct framer *f)
+{
+	struct msg_truncate m;
+
+	if (msg_decode(&MSG(truncate), f->held.p, f->held.n, &m, NULL) < 0 ||
+	    set_appender(op, m.name) < 0 || m.size < 0)
+		return -EINVAL;
+	op->result = (uint64_t)m.size;
+	op_hold(op, truncate_held);
+	return 0;
+}
+
+/* --- regenerate --- */
+
+/* Reads the whole file and makes the new name (4.13). */
+static int remake_step(struct op_flow *op)
+{
+	struct stat sb;
+	struct fileid id = { .source = op->ctx->st->me.name_source };
+	uint8_t *buf;
+	ssize_t n;
+	off_t at = 0;
+	int fd = open_file(op, O_RDONLY, &sb);
+
+	if (fd < 0)
+		return fd;
+	buf = xcalloc(1, READ_BLOCK);
+	while ((n = fs_pread_all(fd, buf, READ_BLOCK, at)) > 0) {
+		op->crc = sum_crc32(op->crc, buf, (size_t)n);
+		at += n;
+	}
+	free(buf);
+	close(fd);
+	if (n < 0)
+		return (int)n;
+	op->result = (uint64_t)at;
+	id.time = (uint32_t)clock_wall_sec();
+	id.size_field =
+	    fileid_size_field(op->result, false, (uint32_t)store_random());
+	id.crc = op->crc;
+	str_copy(op->other, sizeof(op->other), op->name);
+	fileid_remake(span_of(op->other), &id, op->fresh);
+	return 0;
+}
+
+static int rename_step(struct op_flow *op)
+{
+	char from[FILEID_DISK_MAX];
+	char to[FILEID_DISK_MAX];
+	struct fileid_name new_name;
+	int d = op->path->data_fd;
+
+	(void)fileid_parse(span_of(op->fresh), &new_name);
+	op_disk_path(op, "", from);
+	fileid_disk_path(&new_name, "", to, sizeof(to));
+	if (renameat(d, from, d, to) < 0)
+		return -errno;
+	op_disk_path(op, "-m", from);
+	fileid_disk_path(&new_name, "-m", to, sizeof(to));
+	(void)renameat(d, from, d, to);
+	return op->ctx->st->store.conf.full ? op_sync_dir(op->path, to) : 0;
+}
+
+static void regenerate_answer(struct op_flow *op)
+{
+	if (op->rc < 0)
+		op_not_applied(op);
+	op_reply_name(op, op->rc, op->fresh);
+}
+
+static void regenerate_apply(struct op_flow *op)
+{
+	if (op->rc < 0)
+		op_reply(op, op->rc, NULL, 0);
+	else
+		op_disk(op, OP_LIGHT, rename_step, regenerate_answer);
+}
+
+static void regenerate_commit(struct op_flow *op)
+{
+	struct op *row = &op->log.op;
+
+	if (op->rc < 0) {
+		op_reply(op, op->rc, NULL, 0);
+		return;
+	}
+	row->code = OP_RENAME;
+	row->name = span_of(op->fresh);
+	row->extra = span_of(op->name);
+	row->size = op->result;
+	row->crc = op->crc;
+	op_commit(op, regenerate_apply);
+}
+
+static void regenerate_held(struct op_flow *op)
+{
+	op_disk(op, OP_HEAVY, remake_step, regenerate_commit);
+}
+
+static int regenerate_decoded(struct op_flow *op, const struct framer *f)
+{
+	if (set_appender(op, f->held) < 0)
+		return -EINVAL;
+	op_hold(op, regenerate_held);
+	return 0;
+}
+
+const struct handler handle_append = { append_decoded, change_content,
+	STAT_total_append_count };
+const struct handler handle_modify = { modify_decoded, change_content,
+	STAT_total_modify_count };
+const struct handler handle_truncate = { truncate_decoded, NULL,
+	STAT_total_truncate_count };
+const struct handler handle_regenerate = { regenerate_decoded, NULL, N_STATS };

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "storaged/op.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/sum.h"
+#include "meta/event.h"
+#include "proto/wire.h"
+#include "storaged/handlers.h"
+
+static void op_init(struct op_flow *op, struct conn *c)
+{
+	memset(op, 0, sizeof(*op));
+	op->conn = c;
+	op->ctx = hub_arg(conn_hub(c));
+	op->fd = -1;
+	op->begun = true;
+}
+
+/* Lets go of files, temporary names and the hold. */
+static void op_release(struct op_flow *op)
+{
+	if (op->fd >= 0)
+		close(op->fd);
+	op->fd = -1;
+	if (op->temp[0])
+		(void)unlinkat(op->path->data_fd, op->temp, 0);
+	op->temp[0] = 0;
+	free(op->text);
+	op->text = NULL;
+	if (op->has_hold)
+		busy_drop(&op->ctx->st->busy, &op->hold);
+	op->has_hold = false;
+}
+
+static void log_failure(const struct op_flow *op, int rc)
+{
+	if (rc == -EINVAL || rc == -ENOENT || rc == -EEXIST)
+		return;
+	log_warn("operation_failed", "client=%s name=%s size=%llu: %s",
+	    conn_peer_ip(op->conn), op->name, (unsigned long long)op->size,
+	    errstr(rc));
+}
+
+static void op_count(struct op_flow *op, int rc)
+{
+	struct storage *st = op->ctx->st;
+
+	if (op->handler->total != N_STATS)
+		count_op(&op->ctx->counters, op->handler->total, rc);
+	__atomic_fetch_add(&st->stat_changes, 1, __ATOMIC_RELAXED);
+}
+
+void op_finish(struct op_flow *op, int rc)
+{
+	op_count(op, rc);
+	if (rc < 0)
+		log_failure(op, rc);
+	op_release(op);
+	op->begun = false;
+}
+
+void op_reply(struct op_flow *op, int rc, const void *body, size_t n)
+{
+	struct conn *c = op->conn;
+	bool lent = op->lent;
+
+	op_finish(op, rc);
+	op->lent = false;
+	/* What is lent stops the connection from using op for the next
+	 * request before it is given back. */
+	conn_reply(c, -rc, body, rc ? 0 : n);
+	if (lent)
+		conn_give_back(c);
+}
+
+void op_reply_name(struct op_flow *op, int rc, const char *name)
+{
+	char body[GROUP_NAME_SIZE + FILE_NAME_MAX];
+	struct wire_out out = wire_out(body, sizeof(body));
+	const char *group = op->ctx->st->me.group;
+
+	wire_put_pad(&out, group, strlen(group), GROUP_NAME_SIZE);
+	wire_put(&out, name, strlen(name));
+	op_reply(op, rc, body, wire_len(&out));
+}
+
+void op_not_applied(struct op_flow *op)
+{
+	char text[160];
+
+	op->temp[0] = 0;
+	snprintf(text, sizeof(text),
+	    "operation %llu is recorded but not applied: %s; a restart applies "
+	    "it",
+	    (unsigned long long)op->log.op.seq, errstr(op->rc));
+	catalogue_event(op->ctx->st->catalogue, "FD-APPLY-01", EVENT_CRIT,
+	    op->name, text);
+}
+
+void op_piece_done(struct op_flow *op)
+{
+	op->keep = false;
+	if (!op->lent)
+		return;
+	op->lent = false;
+	conn_give_back(op->conn);
+}
+
+static void on_request(struct conn *c, const struct framer *f)
+{
+	struct op_flow *op = conn_data(c);
+	int rc;
+
+	op_init(op, c);
+	op->handler = handler_of(f->header.command);
+	if (!op->handler) {
+		op->begun = false;
+		conn_reply(c, EINVAL, NULL, 0);
+		return;
+	}
+	op->size = f->left;
+	rc = op->handler->request(op, f);
+	if (rc < 0)
+		op_reply(op, rc, NULL, 0);
+}
+
+static enum conn_take on_content(struct conn *c, const void *p, size_t n,
+    bool last)
+{
+	struct op_flow *op = conn_data(c);
+	int rc;
+
+	op->piece = p;
+	op->piece_n = n;
+	op->last = last;
+	op->keep = false;
+	rc = op->handler->content(op);
+	if (rc < 0) {
+		op_reply(op, rc, NULL, 0);
+		return CONN_TAKEN;
+	}
+	if (!op->begun || !op->keep)
+		return CONN_TAKEN;
+	op->lent = true;
+	return CONN_LENT;
+}
+
+/* The peer left in the middle of its content, or between two requests. */
+static void on_closed(struct conn *c)
+{
+	struct op_flow *op = conn_data(c);
+
+	if (op->begun) {
+		op_count(op, -ECONNRESET);
+		op_release(op);
+	}
+	op->begun = false;
+}
+
+const struct conn_app op_app = {
+	.request = on_request,
+	.content = on_content,
+	.window = download_window,
+	.closed = on_closed,
+};
+
+/* --- disk steps --- */
+
+static void run_step(struct job *job)
+{
+	struct op_flow *op = container_of(job, struct op_flow, job);
+
+	op->rc = op->step(op);
+	job_go_home(job);
+}
+
+static void step_done(struct job *job)
+{
+	struct op_flow *op = container_of(job, struct op_flow, job);
+
+	/* Gone in the middle of its content: closing releases it. */
+	if (conn_dead(op->conn) && op->lent && !op->last) {
+		op->lent = false;
+		conn_give_back(op->conn);
+		return;
+	}
+	op->next(op);
+}
+
+static bool may_run_here(const struct op_flow *op, enum op_weight weight,
+    mono_t now)
+{
+	return weight == OP_LIGHT && !op->ctx->st->store.conf.full &&
+	       store_quick(op->path, now);
+}
+
+void op_disk(struct op_flow *op, enum op_weight weight,
+    int (*step)(struct op_flow *op), void (*next)(struct op_flow *op))
+{
+	mono_t now = clock_mono();
+
+	if (may_run_here(op, weight, now)) {
+		op->rc = step(op);
+		store_took(op->path, now, clock_mono());
+		next(op);
+		return;
+	}
+	op->step = step;
+	op->next = next;
+	op->keep = op->piece != NULL;
+	op->job.run = run_step;
+	op->job.done = step_done;
+	op->job.home = loop_mailbox(op->ctx->loop);
+	crew_submit(op->path->crew, &op->job);
+}
+
+/* --- names held --- */
+
+static void on_held(struct job *job)
+{
+	struct op_flow *op = container_of(
+	    container_of(job, struct busy_hold, job), struct op_flow, hold);
+
+	op->has_hold = true;
+	op->held(op);
+}
+
+void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
+{
+	struct span name = span_of(op->name);
+
+	op->held = held;
+	op->hold.job.done = on_held;
+	op->hold.job.home = loop_mailbox(op->ctx->loop);
+	if (busy_take(&op->ctx->st->busy, &op->hold, name)) {
+		op->has_hold = true;
+		held(op);
+	} else {
+		op->keep = op->piece != NULL;
+	}
+}
+
+/* --- the log --- */
+
+static void on_committed(struct job *job)
+{
+	struct op_flow *op = container_of(job, struct op_flow, log.write.job);
+
+	op->rc = job->rc;
+	op->next(op);
+}
+
+void op_commit(struct op_flow *op, void (*next)(struct op_flow *op))
+{
+	struct op *row = &op->log.op;
+	struct op_write *w = &op->log;
+
+	op_write_init(w);
+	row->at = clock_wall();
+	row->source_time = row->at / 1000;
+	row->client = span_of(conn_peer_ip(op->conn));
+	op->next = next;
+	w->write.job.done = on_committed;
+	w->write.job.home = loop_mailbox(op->ctx->loop);
+	writer_submit(op->ctx->st->log, &w->write);
+}
+
+/* --- what several commands need --- */
+
+int op_check_group(const struct op_flow *op, const char *group)
+{
+	return strcmp(group, op->ctx->st->me.group) == 0 ? 0 : -EINVAL;
+}
+
+int op_set_name(struct op_flow *op, struct span name, size_t min, size_t max)
+{
+	if (name.n < min || name.n > max || name.n >= sizeof(op->name))
+		return -EINVAL;
+	memcpy(op->name, name.p, name.n);
+	op->name[name.n] = 0;
+	if (fileid_parse((struct span){ op->name, name.n }, &op->fn) < 0)
+		return -EINVAL;
+	op->path = store_at(&op->ctx->st->store, op->fn.path);
+	return op->path ? 0 : -EINVAL;
+}
+
+int op_disk_path(const struct op_flow *op, const char *suffix, char *out)
+{
+	return fileid_disk_path(&op->fn, suffix, out, FILEID_DISK_MAX);
+}
+
+int op_write_temp(struct op_flow *op)
+{
+	int rc;
+
+	if (op->fd < 0) {
+		char temp[STORE_TEMP_MAX];
+
+		store_temp(op->path, temp);
+		op->fd = openat(op->path->data_fd, temp,
+		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (op->fd < 0)
+			return -errno;
+		memcpy(op->temp, temp, sizeof(temp));
+	}
+	rc = fs_write_all(op->fd, op->piece, op->piece_n);
+	if (rc < 0)
+		return rc;
+	op->crc = sum_crc32(op->crc, op->piece, op->piece_n);
+	op->done += op->piece_n;
+	return 0;
+}
+
+int op_sync_dir(const struct store_path *p, const char *file)
+{
+	char dir[FILEID_DISK_MAX];
+	const char *slash = strrchr(file, '/');
+	size_t n = slash ? (size_t)(slash - file) : 0;
+	int fd;
+	int rc;
+
+	memcpy(dir, file, n);
+	dir[n] = 0;
+	fd = openat(p->data_fd, n ? dir : ".",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = fs_sync_dir(fd);
+	close(fd);
+	return rc;
+}

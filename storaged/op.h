@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One client operation on its way: decoded request, disk steps, the row in the
+ * log, the answer. It lives in its connection (conn_data) and belongs to that
+ * connection's loop, except while a step runs in a disk worker or its row is
+ * at the log's writer.
+ *
+ * What changes an existing file happens in this order, so that a crash at any
+ * moment leaves nothing half done and nothing acknowledged undone:
+ *	hold the name, check, stage content, commit the row, apply, answer
+ * and recovery (recover.h) applies again what the log's tail says. A new file
+ * is published under its name before its row is committed; recovery removes
+ * those without a row.
+ */
+#ifndef STORAGED_OP_H
+#define STORAGED_OP_H
+
+#include "storaged/storaged.h"
+
+struct op_flow {
+	struct conn *conn;
+	struct loop_ctx *ctx;
+	struct store_path *path;
+	const struct handler *handler;
+
+	struct job job; /* disk step */
+	int (*step)(struct op_flow *op);
+	void (*next)(struct op_flow *op);
+	int rc; /* of the last step */
+
+	struct op_write log;
+	struct busy_hold hold;
+	void (*held)(struct op_flow *op);
+	bool has_hold;
+
+	bool keep; /* the piece is needed when content() has returned */
+	bool lent; /* content() has said so */
+	bool last; /* the piece ends the content */
+	bool begun;
+
+	char name[FILE_NAME_MAX + 1];  /* remote name without group */
+	char other[FILE_NAME_MAX + 1]; /* master, old name */
+	struct fileid_name fn;         /* of name */
+	struct fileid_place place;
+	char ext[EXT_SIZE + 1];
+	char fresh[FILEID_NAME_LEN + 1]; /* name after regenerating */
+	char temp[STORE_TEMP_MAX];       /* "" none */
+	int fd;                          /* -1 none */
+	uint64_t size;                   /* content announced */
+	uint64_t done;                   /* content written */
+	uint64_t offset;
+	uint64_t result; /* file size afterwards */
+	uint32_t crc;
+	const uint8_t *piece;
+	size_t piece_n;
+	uint8_t flag;
+	int64_t mtime;
+	char *text; /* metadata; owned */
+	size_t text_n;
+};
+
+struct handler {
+	/* Decodes; -errno is answered (and the rest drained). 0: under way. */
+	int (*request)(struct op_flow *op, const struct framer *f);
+	/* With op->piece, piece_n, last. 0: under way or done; -errno. */
+	int (*content)(struct op_flow *op);
+	enum stat_index total; /* counter pair, N_STATS none */
+};
+
+/* The app of every hub. */
+extern const struct conn_app op_app;
+#define OP_DATA_SIZE sizeof(struct op_flow)
+
+/* NULL: not a command of ours. handlers.h */
+const struct handler *handler_of(uint8_t command);
+
+/* Runs step here when the disk is quick and the work small, else in a worker
+ * of the path; then next on the loop. */
+enum op_weight { OP_LIGHT, OP_HEAVY };
+void op_disk(struct op_flow *op, enum op_weight weight,
+    int (*step)(struct op_flow *op), void (*next)(struct op_flow *op));
+/* Takes the name in op->name for this operation; then held(op). */
+void op_hold(struct op_flow *op, void (*held)(struct op_flow *op));
+/* Appends op->log.op (name, size ... filled by the caller; client and time
+ * are filled here); then next with op->rc. */
+void op_commit(struct op_flow *op, void (*next)(struct op_flow *op));
+/* The piece was consumed; more may come. */
+void op_piece_done(struct op_flow *op);
+
+/* The answer: frees what the operation holds. rc: 0 or -errno. */
+void op_reply(struct op_flow *op, int rc, const void *body, size_t n);
+/* Counts and releases without answering: the caller answers next. */
+void op_finish(struct op_flow *op, int rc);
+/* group and name, as uploads answer. */
+void op_reply_name(struct op_flow *op, int rc, const char *name);
+/* The row is committed but the disk refused the change: says so; a staged
+ * file stays, and recovery applies it at the next start. */
+void op_not_applied(struct op_flow *op);
+
+/* Checks and takes over a remote name: length min..max, form, path index.
+ * Sets name, fn, path. 0 or -EINVAL. */
+int op_set_name(struct op_flow *op, struct span name, size_t min, size_t max);
+/* Is the request's group ours? 0 or -EINVAL. */
+int op_check_group(const struct op_flow *op, const char *group);
+/* Path of op->name below the store path's data directory. */
+int op_disk_path(const struct op_flow *op, const char *suffix, char *out);
+
+/* Steps shared by several commands. */
+int op_write_temp(struct op_flow *op); /* appends piece to op->temp */
+int op_sync_dir(const struct store_path *p, const char *file);
+
+#endif
