@@ -12,6 +12,7 @@
 
 #define SHOWN_MAX  (CONF_VALUE_MAX + 1)
 #define NAME_SHOWN (2 * CONF_NAME_MAX + 8) /* with its section */
+#define REMARK_MAX (SHOWN_MAX + 32)
 
 struct print {
 	FILE *out;
@@ -57,15 +58,25 @@ static void print_row(const struct print *pr, const char *name,
 {
 	char safe_name[4 * NAME_SHOWN];
 	char safe[4 * CONF_VALUE_MAX + 1];
+	char safe_remark[4 * REMARK_MAX];
 
 	str_escape(safe_name, sizeof(safe_name), name, strlen(name));
 	str_escape(safe, sizeof(safe), value, strlen(value));
+	str_escape(safe_remark, sizeof(safe_remark), remark, strlen(remark));
 	fprintf(pr->out, "%s = %s  # ", safe_name, safe);
 	if (it)
 		fprintf(pr->out, "%s:%u", it->file, it->line);
 	else
 		fputs("default", pr->out);
-	fprintf(pr->out, "%s\n", remark);
+	fprintf(pr->out, "%s\n", safe_remark);
+}
+
+static void print_head(const struct print *pr, const char *section)
+{
+	char safe[4 * CONF_NAME_MAX + 1];
+
+	str_escape(safe, sizeof(safe), section, strlen(section));
+	fprintf(pr->out, "\n[%s]\n", safe);
 }
 
 static const char *shown(const struct conf_key *k, const char *text)
@@ -94,7 +105,7 @@ static void print_key(const struct print *pr, const struct conf_key *k)
 {
 	const struct conf_item *it = conf_find(pr->cf, k->section, k->name);
 	char value[SHOWN_MAX];
-	char remark[SHOWN_MAX + 32] = "";
+	char remark[REMARK_MAX] = "";
 	char note[160];
 	union {
 		bool b;
@@ -135,7 +146,7 @@ static void print_others(const struct print *pr, const char *section)
 static void print_section(const struct print *pr, const char *section)
 {
 	if (section[0] != '\0')
-		fprintf(pr->out, "\n[%s]\n", section);
+		print_head(pr, section);
 	for (size_t i = 0; i < pr->n; i++) {
 		if (strcmp(pr->keys[i].section, section) == 0)
 			print_key(pr, &pr->keys[i]);
@@ -155,7 +166,7 @@ static void print_other_sections(const struct print *pr)
 		    !(it->known || conf_is_numbered(pr->cf, it)))
 			continue;
 		if (strcmp(it->section, last) != 0)
-			fprintf(pr->out, "\n[%s]\n", it->section);
+			print_head(pr, it->section);
 		last = it->section;
 		print_row(pr, it->name, it->value, it, "");
 	}

@@ -30,13 +30,16 @@ make --no-print-directory -s BUILD="$b" CC=clang SAN="fuzzer-no-link,$san" \
 	$objects "$b/libproto.a" "$b/libbase.a" || exit 1
 libs=$(pkg-config --libs libdeflate libmd)
 
-found=0
 for t in "$@"; do
-	mkdir -p "$b/corpus/$t"
 	# shellcheck disable=SC2086 # flags
 	clang -fsanitize=fuzzer,$san -o "$b/fuzz_$t" \
 		"$b/test/fuzz/fuzz_$t.o" "$b/libproto.a" "$b/libbase.a" \
 		$libs -lpthread -lm || exit 1
+done
+
+found=0
+for t in "$@"; do
+	mkdir -p "$b/corpus/$t"
 	echo "fuzz: $t for $seconds s"
 	if "$b/fuzz_$t" -max_total_time="$seconds" -max_len=2048 -timeout=10 \
 		-rss_limit_mb=1024 -dict=test/fuzz/fuzz.dict \
