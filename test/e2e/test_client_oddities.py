@@ -15,7 +15,7 @@ from wire import (ENOENT, append_body, crc32, download_body, file_ref, group,
 QUIT = message(wire.QUIT)
 
 
-# --- py3Fdfs -----------------------------------------------------------------
+# --- py3Fdfs ---------------------------------------------------------------
 
 def test_python_active_test_carries_status_2(tracker, storage):
     for conn in (tracker, storage, tracker, storage):
@@ -80,7 +80,7 @@ def test_python_wants_40_and_39_byte_answers(tracker):
                                                      "A" * 34))) == 39
 
 
-# --- Node ---------------------------------------------------------------------
+# --- Node ------------------------------------------------------------------
 
 def test_node_says_quit_together_with_fin_after_every_reply(cluster):
     for daemon in (cluster.tracker, cluster.storage):
@@ -157,7 +157,7 @@ def test_node_appends_on_a_member_that_is_not_the_source(fresh):
         assert conn.download(name) == b"ab2345"
 
 
-# --- Go -----------------------------------------------------------------------
+# --- Go --------------------------------------------------------------------
 
 def test_go_deletes_at_the_fetch_server(tracker, storage):
     name = storage.upload(b"go")
@@ -185,7 +185,7 @@ def test_go_takes_the_address_from_fixed_places(cluster, tracker):
     assert body[39] == 0
 
 
-# --- Java -----------------------------------------------------------------------
+# --- Java ------------------------------------------------------------------
 
 def test_java_starts_with_storage_ids_in_both_forms(cluster):
     with cluster.tracker.connect() as conn:
@@ -233,7 +233,7 @@ def test_java_asks_the_tracker_before_deleting_a_storage(cluster, tracker):
     tracker.fails(wire.DELETE_STORAGE, group() + ip.encode(), wire.EBUSY)
 
 
-# --- the C library ----------------------------------------------------------------
+# --- the C library ---------------------------------------------------------
 
 def test_c_header_and_fixed_part_then_content(storage):
     data = os.urandom(100_000)
@@ -280,7 +280,7 @@ def test_c_pool_tests_an_idle_connection_and_goes_on(fresh):
         assert conn.is_usable() and query.is_usable()
 
 
-# --- tobato and the rest -------------------------------------------------------------
+# --- tobato and the rest ---------------------------------------------------
 
 def test_tobato_thumbnail_is_a_slave(tracker, storage):
     master = storage.upload(os.urandom(2000), "jpg")

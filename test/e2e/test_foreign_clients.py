@@ -76,7 +76,7 @@ def test_npm_client(cluster, node_modules, module, script, tmp_path):
             assert name_of("byDefault").endswith(".dat")
 
 
-# --- the FastDFS programs, where they are installed ---------------------------
+# --- the FastDFS programs, where they are installed ------------------------
 
 class Programs:
     """Runs FastDFS's own C programs against a cluster."""

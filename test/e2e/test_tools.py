@@ -63,7 +63,7 @@ def remote(file_id):
     return file_id[len("group1/"):]
 
 
-# --- fdfs -----------------------------------------------------------------------
+# --- fdfs ------------------------------------------------------------------
 
 def test_put_get_cat(fdfs, storage, tmp_path):
     source = tmp_path / "IMG 0412.jpg"
@@ -252,7 +252,7 @@ def test_a_large_put_and_get(fdfs, tmp_path):
     assert (tmp_path / "back").read_bytes() == source.read_bytes()
 
 
-# --- fdfs-meta --------------------------------------------------------------------
+# --- fdfs-meta -------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def shelf(cluster):

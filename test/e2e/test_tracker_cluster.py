@@ -7,7 +7,7 @@ import struct
 import pytest
 
 import wire
-from harness import STOCK, wait_until
+from harness import STOCK, Cluster, wait_until
 from wire import (EBUSY, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, download_body,
                   file_ref, group, i64, pad, upload_body)
 
@@ -33,7 +33,7 @@ def test_an_empty_cluster(fresh):
         assert conn.is_usable()
 
 
-# --- several groups ------------------------------------------------------------
+# --- several groups --------------------------------------------------------
 
 def test_groups_take_turns(fresh):
     made = fresh(storages=2, groups=["beta", "alpha"])
@@ -93,11 +93,10 @@ def test_a_group_name_of_sixteen_letters(fresh):
         assert wire.text(listed[:17]) == name
 
 
-# --- several storages in a group -------------------------------------------------
+# --- several storages in a group -------------------------------------------
 
 @pytest.fixture(scope="module")
 def pair():
-    from harness import Cluster
     with Cluster("pair", storages=2) as made:
         yield made
 
@@ -193,7 +192,7 @@ def test_delete_storage_and_group(fresh):
             conn.fails(wire.DELETE_GROUP, group(), ENOENT)
 
 
-# --- space ------------------------------------------------------------------------
+# --- space -----------------------------------------------------------------
 
 def test_no_space_beyond_the_reserve(fresh):
     made = fresh(tracker={"reserved_storage_space": "99.99%"})
@@ -220,7 +219,7 @@ def test_the_tracker_sends_uploads_to_each_path_in_turn(fresh):
         conn.fails(wire.UPLOAD, upload_body(b"x", path=3), EINVAL)
 
 
-# --- storage ids -------------------------------------------------------------------
+# --- storage ids -----------------------------------------------------------
 
 def write_ids(made, modes):
     lines = ["# id group address\n"]
@@ -331,7 +330,7 @@ def test_a_write_only_storage_serves_no_downloads(fresh):
             {made.storages[1].address[0]}
 
 
-# --- wide addresses -----------------------------------------------------------------
+# --- wide addresses --------------------------------------------------------
 
 def test_addresses_of_46_bytes(fresh):
     made = fresh(start=False, tracker={"response_ip_addr_size": "IPv6"})
@@ -363,7 +362,7 @@ def test_addresses_of_46_bytes(fresh):
         assert len(body) == 70 and wire.text(body[24:]) == ip
 
 
-# --- trunk settings (files are never put into trunks here) -----------------------------
+# --- trunk settings (files are never put into trunks here) -----------------
 
 def test_trunk_commands_are_off(tracker):
     tracker.fails(wire.SET_TRUNK_SERVER, group() + b"127.0.0.9", EOPNOTSUPP)

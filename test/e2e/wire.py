@@ -62,6 +62,11 @@ ENOSPC, EOPNOTSUPP = 28, 95
 
 ACTIVE = 7  # a storage that serves
 
+# Names that no storage ever gave, and a content.
+NEVER = "M00/00/00/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA389.txt"
+NEVER_APPENDER = "M00/00/00/fwoKZWsCjniEerbLAAAAAGgTEBY389.txt"
+LETTERS = b"0123456789ABCDEFGHIJ"
+
 GROUP_RECORD = 113
 STORAGE_RECORD = 487
 COUNTERS = (
@@ -336,6 +341,17 @@ class Wire:
         answer = self.call(cmd, body)
         assert answer.status == errno, (
             f"command {cmd} answered {answer.status}, expected {errno}")
+
+    def told(self, cmd, body):
+        """Status of a refusal that may come while the body is still sent.
+
+        The server may stop to take the body; its reply must be readable.
+        """
+        try:
+            self.send(message(cmd, body))
+        except OSError:
+            pass
+        return self.reply().status
 
     def is_closed(self, within=5.0):
         """True when the peer closes without sending anything more."""
