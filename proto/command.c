@@ -21,15 +21,16 @@
 #define CONTENT_stream  1
 #define CONTENT_content 1
 
-#define CONTENT_FIELD(S, kind, name, arg) +CONTENT_##kind
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it ends in its operator */
+#define CONTENT_FIELD(S, kind, name, arg) CONTENT_##kind +
 #define CONTENT_MSG(name, alt) \
-	CONTENT_IN_##name = 0 MSG_##name(CONTENT_FIELD, name),
+	CONTENT_IN_##name = MSG_##name(CONTENT_FIELD, name) 0,
 
 enum { MSG_ALL(CONTENT_MSG) CONTENT_IN_none = 0 };
 
 static const struct command commands[] = {
 #define CMD(code, name, by, request, reply, held)                        \
-	{ code, #name, by, &msg_desc_##request, &msg_desc_##reply, held, \
+	{ #name, &msg_desc_##request, &msg_desc_##reply, by, held, code, \
 		CONTENT_IN_##request != 0 },
 #include "proto/commands.def"
 #undef CMD

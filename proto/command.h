@@ -36,15 +36,15 @@ void header_put(void *p, uint64_t length, uint8_t command, uint8_t status);
 struct message; /* msg.h */
 
 struct command {
-	uint8_t code;
 	const char *name; /* lower case, "upload_file" */
-	enum served_by by;
 	/* Never NULL; msg_desc_none for an empty body. */
 	const struct message *request;
 	const struct message *reply;
+	enum served_by by;
 	/* Bytes of the body held before the handler is called: all of it for
 	 * plain commands; for streamed ones everything before the content. */
 	uint32_t held_max;
+	uint8_t code;
 	bool streamed;
 };
 

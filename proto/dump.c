@@ -34,7 +34,7 @@ static void add_number(struct strbuf *out, int64_t v)
 {
 	char text[24];
 
-	snprintf(text, sizeof(text), "%" PRId64, v);
+	(void)snprintf(text, sizeof(text), "%" PRId64, v);
 	add(out, text);
 }
 
@@ -61,7 +61,7 @@ static void add_hex(struct strbuf *out, const uint8_t *p, size_t n)
 	char text[HEX_MAX * 2 + 1] = "";
 
 	for (size_t i = 0; i < n && i < HEX_MAX; i++)
-		snprintf(text + 2 * i, 3, "%02x", p[i]);
+		(void)snprintf(text + 2 * i, 3, "%02x", p[i]);
 	add(out, text);
 	add(out, n > HEX_MAX ? "..." : "");
 }

@@ -152,7 +152,7 @@ static void make_tail(struct span ext, uint32_t digits, char out[TAIL_LEN + 1])
 	const size_t e = size_min(ext.n, EXT_SIZE);
 	const size_t n = e ? EXT_SIZE - e : TAIL_LEN;
 
-	snprintf(number, sizeof(number), "%010u", digits);
+	(void)snprintf(number, sizeof(number), "%010u", digits);
 	memcpy(out, number + 10 - n, n);
 	if (e) {
 		out[n] = '.';
@@ -166,7 +166,7 @@ void fileid_make(const struct fileid *f, struct fileid_place place,
 {
 	char dirs[M_LEN + DIR_LEN + 1];
 
-	snprintf(dirs, sizeof(dirs), "M%02X/%02X/%02X/", place.path & 255,
+	(void)snprintf(dirs, sizeof(dirs), "M%02X/%02X/%02X/", place.path & 255,
 	    place.high & 255, place.low & 255);
 	memcpy(out, dirs, M_LEN + DIR_LEN);
 	fileid_encode(f, out + M_LEN + DIR_LEN);

@@ -39,23 +39,24 @@
 #define ROW_content(S, name, arg) { #name, KIND_content, 0, 0, NULL },
 #define ROW(S, kind, name, arg)   ROW_##kind(S, name, arg)
 
-#define SIZE_u8(arg)  +1
-#define SIZE_i32(arg) +4
-#define SIZE_i64(arg) +8
-#define SIZE_pad(arg) +(arg)
-#define SIZE_str(arg)
-#define SIZE_rest(arg)
-#define SIZE_list(arg)
-#define SIZE_stats(arg) +STATS_SIZE
-#define SIZE_stream(arg)
-#define SIZE_content(arg)
-#define SIZE(S, kind, name, arg) SIZE_##kind(arg)
+#define SIZE_u8(arg)      1
+#define SIZE_i32(arg)     4
+#define SIZE_i64(arg)     8
+#define SIZE_pad(arg)     (arg)
+#define SIZE_str(arg)     0
+#define SIZE_rest(arg)    0
+#define SIZE_list(arg)    0
+#define SIZE_stats(arg)   STATS_SIZE
+#define SIZE_stream(arg)  0
+#define SIZE_content(arg) 0
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it ends in its operator */
+#define SIZE(S, kind, name, arg) SIZE_##kind(arg) +
 
 #define MSG_TABLE(name, alt)                                                   \
 	static const struct field fields_##name[] = { MSG_##name(ROW, name) }; \
 	const struct message msg_desc_##name = { #name, fields_##name,         \
 		ARRAY_LEN(fields_##name), sizeof(struct msg_##name),           \
-		0 MSG_##name(SIZE, name), &msg_desc_##alt };
+		MSG_##name(SIZE, name) 0, &msg_desc_##alt };
 MSG_ALL(MSG_TABLE)
 
 const struct message msg_desc_none = { "none", NULL, 0, 0, 0, &msg_desc_none };
