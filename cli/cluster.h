@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The cluster as the trackers tell it now: groups, storages, trackers. For
+ * the lists of `fdfs` and for status and df of `fdfs-meta`. Main thread only.
+ */
+#ifndef CLI_CLUSTER_H
+#define CLI_CLUSTER_H
+
+#include "cli/source.h"
+
+struct cluster_storage {
+	char group[17];
+	struct msg_storage_record46 r;
+};
+
+struct cluster_tracker {
+	char address[ADDR_TEXT_MAX];
+	bool is_leader;
+	int rc; /* 0: answered */
+	int64_t answer_us;
+	/* from the leader; has_record false when it did not say */
+	bool has_record;
+	struct msg_tracker_record r;
+};
+
+struct cluster {
+	struct msg_group_record *groups;
+	size_t n_groups;
+	struct cluster_storage *storages;
+	size_t n_storages;
+	struct cluster_tracker trackers[SOURCE_TRACKERS];
+	size_t n_trackers;
+};
+
+/* STATUS_OK, or says why no tracker could tell. */
+enum status cluster_load_groups(struct source *s, struct cluster *c);
+/* Of one group, or of all (NULL); groups must be loaded. */
+enum status cluster_load_storages(struct source *s, struct cluster *c,
+    const char *group);
+/* Asks each configured tracker whether it lives and who leads. Never fails:
+ * what did not answer stands in rc. */
+void cluster_load_trackers(struct source *s, struct cluster *c);
+void cluster_free(struct cluster *c);
+
+/* "ACTIVE", ...; "?" for a number nobody knows. */
+const char *cluster_status_name(int status);
+
+#endif
