@@ -172,13 +172,36 @@ void msg_dump(const struct message *m, const void *in, struct strbuf *out)
 	add_fields(out, m, in);
 }
 
+/* The one body whose end the table cannot describe. */
+static void add_store(struct strbuf *out, const struct store *s)
+{
+	add(out, "store{group=");
+	add_text(out, span_of(s->group));
+	add(out, ", servers=[");
+	for (size_t i = 0; i < s->n; i++) {
+		add(out, i ? ", {ip=" : "{ip=");
+		add_text(out, span_of(s->servers[i].ip));
+		add(out, ", port=");
+		add_number(out, s->servers[i].port);
+		add(out, "}");
+	}
+	add(out, "], path=");
+	add_number(out, s->path);
+	add(out, "}");
+}
+
 static void add_body(struct strbuf *out, const struct message *m,
     const uint8_t *p, size_t n)
 {
 	union msg_any body;
+	struct store store;
 
 	m = msg_for_length(m, n);
 	add(out, " ");
+	if (m == &MSG(store_reply) && store_decode(p, n, &store) == 0) {
+		add_store(out, &store);
+		return;
+	}
 	if (msg_decode(m, p, n, &body, NULL) == 0) {
 		msg_dump(m, &body, out);
 		return;

@@ -25,161 +25,9 @@
 #include "proto/framer.h"
 #include "proto/msg.h"
 #include "test/pads.h"
+#include "test/transcript.h"
 
-#define DIRECTORY "test/golden/transcripts"
-
-/* --- one line of a transcript --------------------------------------------- */
-
-struct entry {
-	long line, conn;
-	int cmd, status, of; /* -1: absent */
-	enum served_by side;
-	bool truncated, answered;
-	char *hex;
-	uint8_t *p;
-	size_t n;
-};
-
-struct value {
-	const char *p; /* of a string: without the quotes */
-	size_t n;
-	bool is_string;
-};
-
-/* The files are flat objects; a string is cut out as it stands, because none
- * that we need has escapes. An array is taken as a whole. */
-static const char *read_value(const char *p, struct value *v)
-{
-	const char *end;
-
-	v->is_string = *p == '"';
-	if (v->is_string) {
-		for (end = ++p; *end && *end != '"'; end++)
-			end += *end == '\\' && end[1];
-		*v = (struct value){ p, (size_t)(end - p), true };
-		return *end ? end + 1 : end;
-	}
-	end = p + (*p == '[' ? strcspn(p, "]") + 1 : strcspn(p, ",}"));
-	*v = (struct value){ p, (size_t)(end - p), false };
-	return end;
-}
-
-static const char *skip_set(const char *p, const char *set)
-{
-	return p + strspn(p, set);
-}
-
-static bool is(const struct value *v, const char *text)
-{
-	return v->n == strlen(text) && memcmp(v->p, text, v->n) == 0;
-}
-
-static int number_of(const struct value *v)
-{
-	return is(v, "null") ? -1 : (int)strtol(v->p, NULL, 10);
-}
-
-static void set(struct entry *e, const struct value *key, const struct value *v)
-{
-	if (is(key, "conn"))
-		e->conn = number_of(v);
-	else if (is(key, "cmd"))
-		e->cmd = number_of(v);
-	else if (is(key, "status"))
-		e->status = number_of(v);
-	else if (is(key, "req_cmd") || is(key, "re"))
-		e->of = number_of(v);
-	else if (is(key, "hex_truncated") || is(key, "truncated"))
-		e->truncated = is(v, "true");
-	else if (is(key, "peer") || is(key, "to"))
-		e->side = is(v, "tracker") ? BY_TRACKER : BY_STORAGE;
-	else if (is(key, "hex"))
-		e->hex = strndup(v->p, v->n);
-}
-
-static void unhex(struct entry *e)
-{
-	e->n = e->hex ? strlen(e->hex) / 2 : 0;
-	e->p = malloc(e->n + 1);
-	assert_non_null(e->p);
-	for (size_t i = 0; i < e->n; i++) {
-		const char two[3] = { e->hex[2 * i], e->hex[2 * i + 1], 0 };
-
-		e->p[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-}
-
-static struct entry read_line(const char *line)
-{
-	struct entry e = { .cmd = -1, .status = -1, .of = -1 };
-	const char *p = skip_set(line, "{ ");
-
-	while (*p == '"') {
-		struct value key;
-		struct value v;
-
-		p = skip_set(read_value(p, &key), ": ");
-		p = skip_set(read_value(p, &v), ", ");
-		set(&e, &key, &v);
-	}
-	unhex(&e);
-	return e;
-}
-
-struct file {
-	const char *name;
-	struct entry *entries;
-	size_t n;
-};
-
-static struct file read_file(const char *name)
-{
-	struct file f = { .name = name };
-	char path[512];
-	char *line = NULL;
-	size_t cap = 0;
-	FILE *in;
-
-	snprintf(path, sizeof(path), DIRECTORY "/%s", name);
-	in = fopen(path, "re");
-	assert_non_null(in);
-	while (getline(&line, &cap, in) > 0) {
-		f.entries = realloc(f.entries, (f.n + 1) * sizeof(*f.entries));
-		assert_non_null(f.entries);
-		f.entries[f.n] = read_line(line);
-		f.entries[f.n].line = (long)f.n + 1;
-		f.n++;
-	}
-	free(line);
-	fclose(in);
-	return f;
-}
-
-static void free_file(struct file *f)
-{
-	for (size_t i = 0; i < f->n; i++) {
-		free(f->entries[i].hex);
-		free(f->entries[i].p);
-	}
-	free(f->entries);
-}
-
-/* The recorded answer to entry i, or NULL: the server closed or the client
- * went away. */
-static const struct entry *answer_to(struct file *f, size_t i)
-{
-	const struct entry *e = &f->entries[i];
-
-	for (size_t k = i + 1; k < f->n; k++) {
-		struct entry *r = &f->entries[k];
-
-		if (r->conn == e->conn && r->of == e->cmd && !r->answered) {
-			r->answered = true;
-			return r;
-		}
-	}
-	return NULL;
-}
+#define DUMPS "test/golden/dumps.txt"
 
 /* --- the account -----------------------------------------------------------
  */
@@ -337,6 +185,45 @@ static const char *round_trip(const struct message *m, const uint8_t *body,
 	return memcmp(want, got, used) ? "encodes to other bytes" : NULL;
 }
 
+/* The first dump of each command and direction, to be compared with those
+ * that somebody has looked at. */
+static struct {
+	bool seen[2][256];
+	char text[262144];
+	size_t n;
+} kept;
+
+static void keep(const struct entry *e, bool reply, const char *text)
+{
+	bool *seen = &kept.seen[reply][(reply ? e->of : e->cmd) & 255];
+
+	if (*seen || e->status > 0 || e->n == HEADER_SIZE)
+		return;
+	*seen = true;
+	kept.n += (size_t)snprintf(kept.text + kept.n,
+	    sizeof(kept.text) - kept.n, "%s\n", text);
+	assert_true(kept.n < sizeof(kept.text));
+}
+
+static void test_dumps_say_what_was_recorded(void **state)
+{
+	static char want[sizeof(kept.text)];
+	const bool accept = getenv("GOLDEN_ACCEPT") != NULL;
+	FILE *f = fopen(DUMPS, accept ? "we" : "re");
+	size_t n;
+
+	(void)state;
+	assert_non_null(f);
+	if (accept)
+		n = fwrite(kept.text, 1, kept.n, f);
+	else
+		n = fread(want, 1, sizeof(want) - 1, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(n, kept.n);
+	if (!accept)
+		assert_string_equal(kept.text, want);
+}
+
 static bool dumps(const struct entry *e, bool reply)
 {
 	static char text[65536];
@@ -347,6 +234,7 @@ static bool dumps(const struct entry *e, bool reply)
 		if ((unsigned char)text[i] < ' ')
 			return false;
 	}
+	keep(e, reply, text);
 	return !out.failed && out.len > 0 && !strstr(text, "malformed");
 }
 
@@ -523,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_recorded_message_round_trips),
+		cmocka_unit_test(test_dumps_say_what_was_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
