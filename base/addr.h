@@ -39,8 +39,12 @@ const char *addr_text(const struct addr *a, char *buf, size_t cap);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 bool addr_equal(const struct addr *a, const struct addr *b);
 /* 10/8, 172.16/12, 192.168/16 or everything else (client-protocol 2.5). */
-enum addr_class { ADDR_CLASS_10, ADDR_CLASS_172, ADDR_CLASS_192,
-	ADDR_CLASS_OTHER };
+enum addr_class {
+	ADDR_CLASS_10,
+	ADDR_CLASS_172,
+	ADDR_CLASS_192,
+	ADDR_CLASS_OTHER
+};
 enum addr_class addr_class(const struct addr *a);
 
 /* A list of who may connect (allow_hosts, configuration.md section 2):

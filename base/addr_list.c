@@ -118,8 +118,8 @@ static int add_name(struct parse *ps, const char *name)
 		    name);
 	n = addr_lookup(name, found, ARRAY_LEN(found));
 	if (n < 0)
-		log_warn("host_unknown", "name=%s: nobody is let in by it",
-		    name);
+		log_always(LOG_LEVEL_WARN, "host_unknown",
+		    "name=%s: nobody is let in by it", name);
 	for (int i = 0; i < n; i++) {
 		const int rc = add_net(ps, &found[i], 128);
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 typedef uint64_t mono_t; /* nanoseconds since some start */
-typedef int64_t wall_t;	 /* milliseconds since 1970, UTC */
+typedef int64_t wall_t;  /* milliseconds since 1970, UTC */
 
 #define MONO_MS  UINT64_C(1000000)
 #define MONO_SEC UINT64_C(1000000000)

@@ -157,7 +157,7 @@ static int apply_value(struct apply *ap, const struct conf_key *k,
 		return bad(ap, it, "%s = %s: %s", k->name,
 		    secret ? "********" : it->value, note);
 	if (rc > 0)
-		log_warn("conf_value",
+		log_always(LOG_LEVEL_WARN, "conf_value",
 		    "at=%s:%u name=%s value='%s' used='%s': %s", it->file,
 		    it->line, k->name, secret ? "********" : it->value,
 		    conf_value_print(k, field, used, sizeof(used)), note);
@@ -239,7 +239,7 @@ static void warn_stranger(const struct apply *ap, const struct conf_item *it)
 	const struct conf_key *near;
 
 	if (it->section[0] != '\0' && has_key(ap, "", it->name)) {
-		log_warn("conf_key_hidden",
+		log_always(LOG_LEVEL_WARN, "conf_key_hidden",
 		    "at=%s:%u name=%s section=%s: not read here; move it above "
 		    "the first section",
 		    it->file, it->line, it->name, it->section);
@@ -247,14 +247,15 @@ static void warn_stranger(const struct apply *ap, const struct conf_item *it)
 	}
 	near = nearest(ap, it);
 	if (!near)
-		log_warn("conf_key_unknown", "at=%s:%u name=%s: has no effect",
-		    it->file, it->line, it->name);
+		log_always(LOG_LEVEL_WARN, "conf_key_unknown",
+		    "at=%s:%u name=%s: has no effect", it->file, it->line,
+		    it->name);
 	else if (near->section[0] != '\0')
-		log_warn("conf_key_unknown",
+		log_always(LOG_LEVEL_WARN, "conf_key_unknown",
 		    "at=%s:%u name=%s: has no effect; did you mean %s in [%s]?",
 		    it->file, it->line, it->name, near->name, near->section);
 	else
-		log_warn("conf_key_unknown",
+		log_always(LOG_LEVEL_WARN, "conf_key_unknown",
 		    "at=%s:%u name=%s: has no effect; did you mean %s?",
 		    it->file, it->line, it->name, near->name);
 }

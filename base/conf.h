@@ -23,23 +23,24 @@
 #define CONF_VALUE_MAX 255
 
 enum conf_type {
-	CONF_BOOL,	/* bool */
-	CONF_INT,	/* int64_t; leading digits, a tail is warned of */
-	CONF_BYTES,	/* uint64_t; K M G T of 1024 */
-	CONF_STR,	/* const char *, owned by the conf_file; "" when absent */
-	CONF_LIST,	/* struct conf_list: every line of that key */
-	CONF_TIME,	/* int64_t minutes of the day; HH:MM[:SS] */
-	CONF_RESERVE,	/* struct conf_reserve: "20%" or bytes */
-	CONF_WORD,	/* int64_t index into the '|'-separated words of `words` */
-	CONF_OBSOLETE	/* accepted, listed, no effect; no target */
+	CONF_BOOL,    /* bool */
+	CONF_INT,     /* int64_t; leading digits, a tail is warned of */
+	CONF_BYTES,   /* uint64_t; K M G T of 1024 */
+	CONF_STR,     /* const char *, owned by the conf_file; "" when absent */
+	CONF_LIST,    /* struct conf_list: every line of that key */
+	CONF_TIME,    /* int64_t minutes of the day; HH:MM[:SS] */
+	CONF_RESERVE, /* struct conf_reserve: "20%" or bytes */
+	CONF_WORD, /* int64_t index into the '|'-separated words of `words` */
+	CONF_OBSOLETE /* accepted, listed, no effect; no target */
 };
 
-#define CONF_REQUIRED BIT(0)	/* absent or empty is fatal */
-#define CONF_LIVE     BIT(1)	/* SIGHUP applies it */
-#define CONF_FATAL    BIT(2)	/* out of range is fatal, else clamped/default */
-#define CONF_DEFAULT  BIT(3)	/* out of range means the default, with a warning */
-#define CONF_SECRET   BIT(4)	/* printed as stars */
-#define CONF_CLUSTER  BIT(5)	/* the tracker's value is obeyed */
+#define CONF_REQUIRED BIT(0) /* absent or empty is fatal */
+#define CONF_LIVE     BIT(1) /* SIGHUP applies it */
+#define CONF_FATAL    BIT(2) /* out of range is fatal, else clamped/default */
+#define CONF_DEFAULT  BIT(3) /* out of range means the default, with a warning \
+	                      */
+#define CONF_SECRET  BIT(4)  /* printed as stars */
+#define CONF_CLUSTER BIT(5)  /* the tracker's value is obeyed */
 
 struct conf_list {
 	const char *const *values;
@@ -56,9 +57,9 @@ struct conf_key {
 	const char *section; /* "" = the global part */
 	const char *name;
 	enum conf_type type;
-	size_t offset; /* of the target in the struct given to conf_apply */
-	const char *dflt; /* as it would stand in a file; NULL = none */
-	int64_t min, max; /* CONF_INT, CONF_BYTES; min == max: no range */
+	size_t offset;     /* of the target in the struct given to conf_apply */
+	const char *dflt;  /* as it would stand in a file; NULL = none */
+	int64_t min, max;  /* CONF_INT, CONF_BYTES; min == max: no range */
 	const char *words; /* CONF_WORD */
 	unsigned flags;
 	const char *help; /* one line */

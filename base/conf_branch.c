@@ -147,7 +147,7 @@ static int run_if(struct conf_reader *rd, const struct conf_source *src,
 {
 	static const char *const words[3] = { "#@if", "#@else", "#@endif" };
 	const struct conf_line *line = &src->lines[*at];
-	struct block b;
+	struct block b = { 0 };
 	char why[256];
 	int rc = find_block(rd, src, *at, to, words, &b);
 
@@ -199,8 +199,8 @@ static int run_for(struct conf_reader *rd, const struct conf_source *src,
 	char text[256];
 	char name[CONF_NAME_MAX + 1];
 	struct conf_var var = { .name = name, .outer = rd->vars };
-	struct block b;
-	int64_t range[3];
+	struct block b = { 0 };
+	int64_t range[3] = { 0 };
 	int rc = find_block(rd, src, *at, to, words, &b);
 
 	if (rc < 0)
@@ -250,8 +250,9 @@ int conf_branch(struct conf_reader *rd, const struct conf_source *src,
 			return conf_fail(rd, -EINVAL, src, line->number,
 			    "%s without its beginning", strays[i]);
 	}
-	log_warn("conf_directive_unknown", "at=%s:%u: '%.80s' has no effect",
-	    src->file, line->number, line->text);
+	log_always(LOG_LEVEL_WARN, "conf_directive_unknown",
+	    "at=%s:%u: '%.80s' has no effect", src->file, line->number,
+	    line->text);
 	(*at)++;
 	return 0;
 }

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define FILE_MAX     (1024 * 1024)
+#define FILE_MAX     ((size_t)1024 * 1024)
 #define FILES_MAX    256
 #define INCLUDES_MAX 10
 #define LINE_MAX_LEN 4096
@@ -55,7 +55,7 @@ static const char *keep_cut(struct conf_reader *rd,
 
 	if (strlen(copy) > max) {
 		copy[max] = '\0';
-		log_warn("conf_text_cut",
+		log_always(LOG_LEVEL_WARN, "conf_text_cut",
 		    "at=%s:%u: only the first %zu bytes of '%.80s...' count",
 		    src->file, line, max, copy);
 	}
@@ -76,8 +76,8 @@ static void add_item(struct conf_reader *rd, const struct conf_source *src,
 	name = keep_cut(rd, src, line, str_trim(text), CONF_NAME_MAX);
 	value = keep_cut(rd, src, line, str_trim(equals + 1), CONF_VALUE_MAX);
 	if (name[0] == '\0') {
-		log_warn("conf_no_name", "at=%s:%u: nothing before the '='",
-		    src->file, line);
+		log_always(LOG_LEVEL_WARN, "conf_no_name",
+		    "at=%s:%u: nothing before the '='", src->file, line);
 		return;
 	}
 	if (cf->n_items == cf->cap_items) {
@@ -209,7 +209,7 @@ static int include(struct conf_reader *rd, const struct conf_source *src,
 		return conf_fail(rd, -ENAMETOOLONG, src, line,
 		    "#include: the path is too long");
 	if (rd->section[0] != '\0')
-		log_warn("conf_include_in_section",
+		log_always(LOG_LEVEL_WARN, "conf_include_in_section",
 		    "at=%s:%u: what follows the include is in the global part, "
 		    "no longer in [%s]",
 		    src->file, line, rd->section);

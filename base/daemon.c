@@ -233,7 +233,7 @@ int daemon_running_pid(const char *base_path, const char *name)
 
 int daemon_stop(const char *base_path, const char *name, int timeout_ms)
 {
-	const struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timespec nap = { .tv_nsec = 10000000 };
 	const int first = daemon_running_pid(base_path, name);
 	int left = timeout_ms;
 	int told = 0;

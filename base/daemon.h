@@ -16,8 +16,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum daemon_verb { DAEMON_RUN, DAEMON_START, DAEMON_STOP, DAEMON_RESTART,
-	DAEMON_STATUS, DAEMON_TEST, DAEMON_HELP, DAEMON_VERSION };
+enum daemon_verb {
+	DAEMON_RUN,
+	DAEMON_START,
+	DAEMON_STOP,
+	DAEMON_RESTART,
+	DAEMON_STATUS,
+	DAEMON_TEST,
+	DAEMON_HELP,
+	DAEMON_VERSION
+};
 
 struct daemon_args {
 	enum daemon_verb verb;

@@ -368,20 +368,36 @@ void log_tend(void)
 	pthread_mutex_unlock(&the_log.lock);
 }
 
-void log_write(enum log_level level, const char *event, const char *fmt, ...)
+static ATTR_PRINTF(4, 0) void write_line(enum log_level level,
+    const char *event, bool limited, const char *fmt, va_list ap)
 {
 	const int kept = errno;
 	char text[LINE_MAX_BYTES];
-	va_list ap;
 
 	if (level > __atomic_load_n(&the_log.level, __ATOMIC_RELAXED))
 		return;
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	pthread_mutex_lock(&the_log.lock);
-	if (!repeat_hides(level, event))
+	if (!limited || !repeat_hides(level, event))
 		put_event(level, event, text);
 	pthread_mutex_unlock(&the_log.lock);
 	errno = kept;
+}
+
+void log_write(enum log_level level, const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(level, event, true, fmt, ap);
+	va_end(ap);
+}
+
+void log_always(enum log_level level, const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(level, event, false, fmt, ap);
+	va_end(ap);
 }

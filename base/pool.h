@@ -18,9 +18,9 @@ struct pool_waiter {
 
 struct pool {
 	size_t block_size;
-	size_t cap;	/* blocks at most */
-	size_t made;	/* blocks that exist */
-	size_t out;	/* of these, taken */
+	size_t cap;  /* blocks at most */
+	size_t made; /* blocks that exist */
+	size_t out;  /* of these, taken */
 	void *free_list;
 	struct pool_waiter *first;
 	struct pool_waiter **last;

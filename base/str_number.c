@@ -15,9 +15,9 @@ static const struct duration_unit {
 	int64_t seconds;
 } duration_units[] = {
 	/* Largest first: the order in which a text may combine them. */
-	{ "y", 365 * 86400 },
-	{ "mo", 30 * 86400 },
-	{ "w", 7 * 86400 },
+	{ "y", INT64_C(365) * 86400 },
+	{ "mo", INT64_C(30) * 86400 },
+	{ "w", INT64_C(7) * 86400 },
 	{ "d", 86400 },
 	{ "h", 3600 },
 	{ "m", 60 },

@@ -136,6 +136,17 @@ static void test_event_that_repeats_is_counted_and_said_once(void **state)
 	free(got);
 }
 
+static void test_lines_that_always_matter_are_not_counted(void **state)
+{
+	char *got;
+
+	for (int i = 0; i < 50; i++)
+		log_always(LOG_LEVEL_WARN, "conf_value", "n=%d", i);
+	got = scratch_read(state, "x.log");
+	assert_int_equal(count_lines(got), 50);
+	free(got);
+}
+
 static void test_tend_tells_of_repeats_that_stopped(void **state)
 {
 	char *got;
@@ -334,6 +345,7 @@ int main(void)
 		log_test(test_endless_text_is_cut_to_one_line),
 		log_test(test_errno_is_kept),
 		log_test(test_event_that_repeats_is_counted_and_said_once),
+		log_test(test_lines_that_always_matter_are_not_counted),
 		log_test(test_tend_tells_of_repeats_that_stopped),
 		log_test(test_reopen_follows_an_outside_rename),
 		log_test(test_open_tells_why_it_cannot),
