@@ -223,6 +223,10 @@ def file_system(directory):
                     len(where) >= len(found[0]):
                 found = (where, kind, device)
     _, kind, device = found
+    if kind == "tmpfs":
+        return kind, ("Nothing here survives a power cut and a sync costs "
+                      "nothing:\ndurability = full shows only what it adds "
+                      "in CPU time.")
     options = f"/proc/fs/ext4/{os.path.basename(device)}/options"
     if kind == "ext4" and os.path.exists(options):
         with open(options, encoding="ascii") as text:
