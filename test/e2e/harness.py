@@ -27,6 +27,7 @@ BIN = Path(os.environ.get("FDFS_BIN", TOP / "build" / "bin")).resolve()
 TRACKERD = os.environ.get("FDFS_TRACKERD", str(BIN / "fdfs-trackerd"))
 STORAGED = os.environ.get("FDFS_STORAGED", str(BIN / "fdfs-storaged"))
 STOCK = Path(TRACKERD).name == "fdfs_trackerd"  # the harness checks itself
+OURS = (TRACKERD, STORAGED)
 
 
 def wait_until(condition, deadline=10.0, what=None):
@@ -106,11 +107,12 @@ NETWORK = Network()
 class Daemon:
     """One daemon: its configuration, its process, its log."""
 
-    program = None
     log_name = None
     stock_pid = None
 
-    def __init__(self, base, address, conf):
+    def __init__(self, program, base, address, conf):
+        self.program = program
+        self.is_stock = Path(program).name.startswith("fdfs_")
         self.base = Path(base)
         self.address = address
         self.conf = dict(conf)
@@ -139,8 +141,8 @@ class Daemon:
             self.process = subprocess.Popen(
                 [self.program, str(self.conf_path)], stdin=subprocess.DEVNULL,
                 stdout=err, stderr=err, preexec_fn=_die_with_parent,
-                env=stock_env() if STOCK else None)
-        if STOCK:
+                env=stock_env() if self.is_stock else None)
+        if self.is_stock:
             self.process.wait(30)
             self.stock = wait_until(self._stock_pid, 20, "stock pid file")
 
@@ -178,10 +180,12 @@ class Daemon:
 
     @property
     def pid(self):
-        return self.stock if STOCK else self.process and self.process.pid
+        if self.is_stock:
+            return self.stock
+        return self.process and self.process.pid
 
     def alive(self):
-        if STOCK:
+        if self.is_stock:
             return bool(self.stock) and Path(f"/proc/{self.stock}").exists()
         return self.process is not None and self.process.poll() is None
 
@@ -189,7 +193,7 @@ class Daemon:
         os.kill(self.pid, number)
 
     def _wait_gone(self, deadline):
-        if STOCK:
+        if self.is_stock:
             wait_until(lambda: not self.alive(), deadline, "stock daemon ends")
             return 0
         return self.process.wait(deadline)
@@ -250,12 +254,11 @@ class Daemon:
 
 
 class Tracker(Daemon):
-    program = TRACKERD
     log_name = "trackerd.log"
     stock_pid = "fdfs_trackerd.pid"
 
-    def __init__(self, base, address, extra):
-        super().__init__(base, address, {
+    def __init__(self, program, base, address, extra):
+        super().__init__(program, base, address, {
             "bind_addr": address[0], "port": address[1],
             "base_path": str(base), "network_timeout": 10,
             "reserved_storage_space": "1MB", "work_threads": 2,
@@ -280,11 +283,10 @@ class Tracker(Daemon):
 
 
 class Storage(Daemon):
-    program = STORAGED
     log_name = "storaged.log"
     stock_pid = "fdfs_storaged.pid"
 
-    def __init__(self, base, address, tracker, paths, extra):
+    def __init__(self, program, base, address, tracker, paths, extra):
         self.group = extra.get("group_name", "group1")
         self.tracker = tracker
         self.paths = [Path(base) / f"path{i}" for i in range(paths)]
@@ -300,7 +302,7 @@ class Storage(Daemon):
         for i, path in enumerate(self.paths):
             path.mkdir(parents=True, exist_ok=True)
             conf[f"store_path{i}"] = str(path)
-        super().__init__(base, address, {**conf, **extra})
+        super().__init__(program, base, address, {**conf, **extra})
 
     def connect(self, timeout=10.0):
         return StorageWire(self.address, timeout)
@@ -368,14 +370,15 @@ class Cluster:
     """One tracker and its storages, each on an address of its own."""
 
     def __init__(self, name="scenario", storages=1, paths=1, tracker=None,
-                 storage=None, groups=None):
+                 storage=None, groups=None, programs=OURS):
         self.dir = Path(tempfile.mkdtemp(
             prefix=f"fdfs-e2e-{name}-", dir=os.environ.get("FDFS_E2E_TMP")))
         self.net = NETWORK.subnet()
         self.failed = False
         self.daemons = []
         t_addr = (f"{self.net}.2", NETWORK.port(f"{self.net}.2"))
-        self.tracker = Tracker(self.dir / "tracker", t_addr, tracker or {})
+        self.tracker = Tracker(programs[0], self.dir / "tracker", t_addr,
+                               tracker or {})
         self.daemons.append(self.tracker)
         port = NETWORK.port(f"{self.net}.101")
         self.storages = []
@@ -383,7 +386,7 @@ class Cluster:
             extra = dict(storage or {})
             if groups:
                 extra["group_name"] = groups[i]
-            node = Storage(self.dir / f"storage{i + 1}",
+            node = Storage(programs[1], self.dir / f"storage{i + 1}",
                            (f"{self.net}.{101 + i}", port), self.tracker,
                            paths, extra)
             self.storages.append(node)
@@ -435,7 +438,7 @@ class Cluster:
     def sound(self):
         """Nothing that was started has died, and no sanitizer spoke."""
         for daemon in self.daemons:
-            if daemon.process is not None and not STOCK:
+            if daemon.process is not None and not daemon.is_stock:
                 status = daemon.process.poll()
                 assert status in (None, 0, -signal.SIGKILL), (
                     f"{daemon.base.name} ended with {status}: "

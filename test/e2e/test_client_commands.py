@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tracker commands and framing: lengths, statuses, what closes."""
 
-import os
 import struct
 
 import pytest
@@ -9,7 +8,8 @@ import pytest
 import wire
 from harness import wait_until
 from wire import (EACCES, EBUSY, EINVAL, ENOENT, EOPNOTSUPP, LETTERS, NEVER,
-                  download_body, file_ref, group, i64, message, pad, upload_body)
+                  download_body, file_ref, group, i64, message, pad,
+                  upload_body)
 
 
 # --- the tracker -----------------------------------------------------------

@@ -10,9 +10,9 @@ import pytest
 import wire
 from harness import STOCK, wait_until
 from wire import (EINVAL, EISDIR, ENOENT, LETTERS, NEVER, NEVER_APPENDER,
-                  append_body, crc32, download_body, file_ref, group, i64, message,
-                  meta_body, modify_body, slave_body, truncate_body,
-                  upload_body)
+                  append_body, crc32, download_body, file_ref, group, i64,
+                  message, meta_body, modify_body, slave_body,
+                  truncate_body, upload_body)
 
 
 # --- uploads ---------------------------------------------------------------
