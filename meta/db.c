@@ -196,6 +196,7 @@ void db_close(struct db *db)
 	sqlite3_close(db->h);
 	if (db->lock_fd >= 0)
 		close(db->lock_fd);
+	free(db->samples);
 	free(db->path);
 	free(db);
 }

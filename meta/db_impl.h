@@ -20,6 +20,8 @@ struct db_tail {
 	uint64_t bytes_total;
 };
 
+struct sample_columns; /* meta/sample.c; one allocation */
+
 struct db {
 	sqlite3 *h;
 	sqlite3 *checkpointer; /* made by and for db_checkpoint */
@@ -27,8 +29,9 @@ struct db {
 	char *path;
 	bool writing;
 	int lock_fd;
-	struct db_tail tail;      /* DB_LOG, writing */
-	struct db_tail committed; /* the same, without this transaction */
+	struct sample_columns *samples; /* read when first needed */
+	struct db_tail tail;            /* DB_LOG, writing */
+	struct db_tail committed;       /* the same, without this transaction */
 	struct {
 		const char *sql;
 		sqlite3_stmt *stmt;
