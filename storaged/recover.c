@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two passes over the tail: the first notes for each name (by a 64-bit hash)
+ * the last operation that made or removed it, changed its length, or set its
+ * metadata; the second carries out those last ones again. Each is idempotent.
+ */
+#include "storaged/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "meta/oplog.h"
+#include "storaged/orphans.h"
+
+#define TAIL_MS   (10 * 60 * 1000)
+#define TAIL_ROWS 1000000
+#define PAGE      1000
+
+struct recovery {
+	struct stores *stores;
+	struct db *log;
+	struct names names;
+	struct recover_result *result;
+	uint64_t last; /* sequence number of the row just read */
+	wall_t first_at;
+};
+
+/* Where a name lives; NULL when the name or its path is none of ours. */
+static struct store_path *locate(struct recovery *r, struct span name,
+    const char *suffix, char *file)
+{
+	struct fileid_name fn;
+
+	if (fileid_parse(name, &fn) < 0 ||
+	    fileid_disk_path(&fn, suffix, file, FILEID_DISK_MAX) < 0)
+		return NULL;
+	return store_at(r->stores, fn.path);
+}
+
+/* --- pass 1 --- */
+
+static int note(void *arg, const struct op *op)
+{
+	struct recovery *r = arg;
+	struct name_note *n = names_note(&r->names, op->name);
+
+	if (r->result->rows++ == 0)
+		r->first_at = op->at;
+	r->last = op->seq;
+	switch (op->code) {
+	case OP_CREATE:
+	case OP_LINK:
+	case OP_DELETE:
+		n->presence = op->seq;
+		n->gone = op->code == OP_DELETE;
+		break;
+	case OP_RENAME:
+		n->presence = op->seq;
+		n->gone = false;
+		n = names_note(&r->names, op->extra);
+		n->presence = op->seq;
+		n->gone = true;
+		break;
+	case OP_APPEND:
+	case OP_MODIFY:
+	case OP_TRUNCATE:
+		n->length = op->seq;
+		break;
+	case OP_SET_META:
+		n->meta = op->seq;
+		break;
+	}
+	return 0;
+}
+
+/* --- pass 2 --- */
+
+static int redo_delete(struct recovery *r, const struct op *op)
+{
+	char file[FILEID_DISK_MAX];
+	struct store_path *p = locate(r, op->name, "", file);
+	int removed = 0;
+
+	if (!p)
+		return 0;
+	if (unlinkat(p->data_fd, file, 0) == 0)
+		removed = 1;
+	else if (errno != ENOENT)
+		return -errno;
+	if (locate(r, op->name, "-m", file) &&
+	    unlinkat(p->data_fd, file, 0) == 0)
+		removed = 1;
+	return removed;
+}
+
+static int redo_rename(struct recovery *r, const struct op *op)
+{
+	char from[FILEID_DISK_MAX];
+	char to[FILEID_DISK_MAX];
+	struct store_path *p = locate(r, op->extra, "", from);
+	struct store_path *q = locate(r, op->name, "", to);
+
+	if (!p || p != q)
+		return 0;
+	if (renameat2(p->data_fd, from, p->data_fd, to, RENAME_NOREPLACE) < 0)
+		return errno == ENOENT || errno == EEXIST ? 0 : -errno;
+	if (locate(r, op->extra, "-m", from) && locate(r, op->name, "-m", to))
+		(void)renameat(p->data_fd, from, p->data_fd, to);
+	return 1;
+}
+
+static bool same_text(int dirfd, const char *file, struct span text)
+{
+	int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	char *buf;
+	ssize_t n;
+	bool same;
+
+	if (fd < 0)
+		return text.n == 0;
+	buf = xcalloc(1, text.n + 1);
+	n = fs_pread_all(fd, buf, text.n + 1, 0);
+	same = text.n > 0 && n == (ssize_t)text.n &&
+	       memcmp(buf, text.p, text.n) == 0;
+	free(buf);
+	close(fd);
+	return same;
+}
+
+static int redo_meta(struct recovery *r, const struct op *op)
+{
+	char file[FILEID_DISK_MAX];
+	char temp[STORE_TEMP_MAX];
+	struct store_path *p = locate(r, op->name, "-m", file);
+	int fd;
+	int rc;
+
+	if (!p || same_text(p->data_fd, file, op->extra))
+		return 0;
+	if (op->extra.n == 0)
+		return unlinkat(p->data_fd, file, 0) < 0 ? -errno : 1;
+	store_temp(p, temp);
+	fd = openat(p->data_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0644);
+	if (fd < 0)
+		return -errno;
+	rc = fs_write_all(fd, op->extra.p, op->extra.n);
+	close(fd);
+	if (rc == 0 && renameat(p->data_fd, temp, p->data_fd, file) < 0)
+		rc = -errno;
+	return rc < 0 ? rc : 1;
+}
+
+static int redo_truncate(struct recovery *r, const struct op *op)
+{
+	char file[FILEID_DISK_MAX];
+	struct store_path *p = locate(r, op->name, "", file);
+	struct stat sb;
+	int fd;
+	int rc;
+
+	if (!p)
+		return 0;
+	fd = openat(p->data_fd, file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, &sb) < 0 ? -errno : 0;
+	if (rc == 0 && (uint64_t)sb.st_size != op->size)
+		rc = ftruncate(fd, (off_t)op->size) < 0 ? -errno : 1;
+	close(fd);
+	return rc;
+}
+
+static int copy_all(int from, int to, off_t at)
+{
+	char buf[65536];
+	off_t done = 0;
+	ssize_t n;
+	int rc = 0;
+
+	while (
+	    rc == 0 && (n = fs_pread_all(from, buf, sizeof(buf), done)) != 0) {
+		if (n < 0)
+			return (int)n;
+		rc = fs_pwrite_all(to, buf, (size_t)n, at + done);
+		done += n;
+	}
+	return rc;
+}
+
+/* Content staged under the token in the row, if it is still there. */
+static int redo_content(struct recovery *r, const struct op *op)
+{
+	char file[FILEID_DISK_MAX];
+	char temp[STORE_TEMP_MAX];
+	struct store_path *p = locate(r, op->name, "", file);
+	int from;
+	int to;
+	int rc;
+
+	if (!p || op->extra.n == 0 ||
+	    !str_copy_span(temp, sizeof(temp), op->extra))
+		return 0;
+	from = openat(p->data_fd, temp, O_RDONLY | O_CLOEXEC);
+	if (from < 0)
+		return errno == ENOENT ? 0 : -errno;
+	to = openat(p->data_fd, file, O_WRONLY | O_CLOEXEC);
+	rc = to < 0 ? -errno : copy_all(from, to, (off_t)op->offset);
+	if (rc == 0 && fsync(to) < 0)
+		rc = -errno;
+	if (to >= 0)
+		close(to);
+	close(from);
+	if (rc == 0)
+		(void)unlinkat(p->data_fd, temp, 0);
+	return rc < 0 ? rc : 1;
+}
+
+static int redo_one(struct recovery *r, const struct op *op)
+{
+	const struct name_note *n = names_find(&r->names, op->name);
+	const struct name_note *old;
+	bool gone = n && n->gone;
+
+	switch (op->code) {
+	case OP_DELETE:
+		return n->presence == op->seq ? redo_delete(r, op) : 0;
+	case OP_RENAME:
+		old = names_find(&r->names, op->extra);
+		return old->presence == op->seq && !gone ? redo_rename(r, op)
+		                                         : 0;
+	case OP_SET_META:
+		return n->meta == op->seq && !gone ? redo_meta(r, op) : 0;
+	case OP_TRUNCATE:
+		return n->length == op->seq && !gone ? redo_truncate(r, op) : 0;
+	case OP_APPEND:
+	case OP_MODIFY:
+		return n->length == op->seq && !gone ? redo_content(r, op) : 0;
+	default:
+		return 0;
+	}
+}
+
+static int redo(void *arg, const struct op *op)
+{
+	struct recovery *r = arg;
+	int rc;
+
+	r->last = op->seq;
+	if (op->replica)
+		return 0;
+	rc = redo_one(r, op);
+	if (rc > 0)
+		r->result->redone++;
+	if (rc < 0) {
+		r->result->failed++;
+		log_error("recover_failed", "seq=%llu op=%c name=%.*s: %s",
+		    (unsigned long long)op->seq, (char)op->code,
+		    (int)op->name.n, op->name.p, errstr(rc));
+	}
+	return 0;
+}
+
+/* --- the tail --- */
+
+static int take_time(void *arg, const struct op *op)
+{
+	*(wall_t *)arg = op->at;
+	return 1;
+}
+
+/* The sequence number before the first row not older than `since`. */
+static uint64_t tail_start(struct db *log, uint64_t first, uint64_t last,
+    wall_t since)
+{
+	uint64_t low = first > 0 ? first - 1 : 0;
+	uint64_t high = last;
+
+	if (last > TAIL_ROWS && low < last - TAIL_ROWS)
+		low = last - TAIL_ROWS;
+	while (low < high) {
+		uint64_t mid = low + (high - low) / 2;
+		wall_t at = 0;
+
+		if (oplog_read(log, mid, 1, take_time, &at) < 0)
+			return low;
+		if (at < since)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int walk(struct recovery *r, uint64_t after,
+    int (*each)(void *arg, const struct op *op))
+{
+	int n;
+
+	r->last = after;
+	do {
+		n = oplog_read(r->log, r->last, PAGE, each, r);
+	} while (n > 0);
+	return n;
+}
+
+static wall_t last_time(struct db *log, uint64_t last)
+{
+	wall_t at = 0;
+
+	if (last > 0)
+		(void)oplog_read(log, last - 1, 1, take_time, &at);
+	return at;
+}
+
+int recover_run(struct stores *s, struct db *log, int64_t since_ms,
+    struct recover_result *out)
+{
+	struct recovery r = { .stores = s, .log = log, .result = out };
+	uint64_t total;
+	uint64_t last = oplog_last(log, &total);
+	wall_t since = last_time(log, last) - TAIL_MS;
+	uint64_t after;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (since < since_ms)
+		since = since_ms;
+	after = tail_start(log, oplog_first(log), last, since);
+	names_init(&r.names);
+	rc = walk(&r, after, note);
+	if (rc == 0 && r.first_at > since && last - after >= TAIL_ROWS)
+		since = r.first_at;
+	if (rc == 0)
+		rc = walk(&r, after, redo);
+	for (size_t i = 0; i < s->n && rc == 0; i++) {
+		if (s->paths[i].readonly)
+			continue;
+		out->dropped += orphans_empty_incoming(&s->paths[i]);
+		out->orphans += orphans_move(&s->paths[i], s->conf.subdirs,
+		    &r.names, since);
+	}
+	names_fini(&r.names);
+	return rc;
+}
+
+void recover_clean(struct stores *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->paths[i].readonly)
+			(void)orphans_empty_incoming(&s->paths[i]);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * After an unclean stop, before the daemon serves: makes disk and log agree.
+ * The tail of the log (ten minutes or a million rows, whichever is less) is
+ * applied again where it was committed but not carried out; what was still
+ * arriving is dropped; new files without a row are moved to data/.orphans.
+ * Nobody was promised any of those. Main thread, no other thread runs.
+ */
+#ifndef STORAGED_RECOVER_H
+#define STORAGED_RECOVER_H
+
+#include <stdint.h>
+
+#include "meta/db.h"
+#include "storaged/store.h"
+
+struct recover_result {
+	uint64_t rows;    /* of the log looked at */
+	uint64_t redone;  /* operations carried out now */
+	uint64_t dropped; /* temporary files removed */
+	uint64_t orphans; /* files moved to .orphans */
+	uint64_t failed;  /* operations that still cannot be carried out */
+};
+
+/* since_ms: when the run that did not stop cleanly began; files older than
+ * that are never touched. 0 or -errno. */
+int recover_run(struct stores *s, struct db *log, int64_t since_ms,
+    struct recover_result *out);
+/* After a clean stop: only empties .incoming. */
+void recover_clean(struct stores *s);
+
+#endif

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Order of start: log database, who we are, store paths, recovery, writer,
+ * disk workers, catalogue, loops, listening, tracker sessions. Stop is the
+ * reverse; the mark of a clean stop is the last row the log gets.
+ */
+#include "storaged/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/daemon.h"
+#include "base/log.h"
+#include "meta/event.h"
+#include "meta/names.h"
+#include "storaged/beat.h"
+#include "storaged/housekeep.h"
+#include "storaged/op.h"
+#include "storaged/recover.h"
+
+#define BLOCKS_IN_ALL 512 /* of 256 KiB: 128 MiB */
+#define MARK_STATE    "state"
+#define STATE_CLEAN   "clean"
+#define STOP_ROUNDS   60
+#define STOP_ROUND_US 50000
+
+struct service {
+	struct storage *st;
+	struct loop *main_loop;
+	struct listener *listeners[2];
+	size_t n_listeners;
+	struct housekeeper *keeper;
+	const char *const *indexed_keys;
+};
+
+static void meta_path(const struct storage *st, const char *name, char *out,
+    size_t cap)
+{
+	snprintf(out, cap, "%s/meta/%s", st->conf.base_path, name);
+}
+
+/* --- databases, identity, store paths --- */
+
+/* When the last run began, if it did not end cleanly; else 0. */
+static int64_t unclean_since(struct db *log)
+{
+	char state[64];
+	int64_t since = 0;
+
+	if (db_mark_get(log, MARK_STATE, state, sizeof(state)) < 0 ||
+	    strcmp(state, STATE_CLEAN) == 0)
+		return 0;
+	(void)str_to_i64(state, &since);
+	return since;
+}
+
+static int mark_running(struct db *log)
+{
+	char now[32];
+
+	snprintf(now, sizeof(now), "%lld", (long long)clock_wall());
+	return db_mark_set(log, MARK_STATE, now);
+}
+
+static int open_stores(struct storage *st, char *err, size_t cap)
+{
+	const struct storage_conf *c = &st->conf;
+	struct store_conf sc = {
+		.subdirs = (unsigned)c->subdir_count_per_path,
+		.rotate_count = (unsigned)c->file_distribute_rotate_count,
+		.hash_dirs = c->file_distribute_path_mode == 1,
+		.balance = st->me.params.store_path == 2,
+		.reserved = st->me.params.reserved,
+		.disk_threads = (size_t)c->disk_threads,
+		.full = c->durability == 1,
+	};
+
+	return store_open(&st->store, &sc, c->store_paths, c->path_readonly,
+	    (size_t)c->store_path_count, err, cap);
+}
+
+static int recover(struct storage *st, struct db *log, char *err, size_t cap)
+{
+	struct recover_result r;
+	int64_t since = unclean_since(log);
+	int rc;
+
+	if (since == 0) {
+		recover_clean(&st->store);
+		return 0;
+	}
+	rc = recover_run(&st->store, log, since, &r);
+	if (rc < 0) {
+		snprintf(err, cap, "recovery cannot read the log: %s",
+		    errstr(rc));
+		return rc;
+	}
+	log_warn("recovered",
+	    "rows=%llu redone=%llu dropped=%llu orphans=%llu "
+	    "failed=%llu: the last run did not stop cleanly",
+	    (unsigned long long)r.rows, (unsigned long long)r.redone,
+	    (unsigned long long)r.dropped, (unsigned long long)r.orphans,
+	    (unsigned long long)r.failed);
+	return 0;
+}
+
+static void after_commit(void *arg)
+{
+	struct storage *st = arg;
+	struct catalogue *c = __atomic_load_n(&st->catalogue, __ATOMIC_ACQUIRE);
+
+	if (c)
+		catalogue_wake(c);
+}
+
+static int start_log(struct storage *st, bool (*stop)(void), char *err,
+    size_t cap)
+{
+	char path[4096];
+	char why[DB_ERR_MAX];
+	struct db *log;
+	int rc;
+
+	meta_path(st, "storage.db", path, sizeof(path));
+	rc = db_open(DB_LOG, path, st->conf.durability == 1, &log, why);
+	if (rc < 0) {
+		snprintf(err, cap, "%s", why);
+		return rc;
+	}
+	rc = identity_learn(&st->me, &st->conf, log, stop, err, cap);
+	if (rc == 0)
+		rc = identity_load_flag(&st->me, &st->conf, err, cap);
+	if (rc == 0)
+		rc = open_stores(st, err, cap);
+	if (rc < 0)
+		goto close_log;
+	rc = recover(st, log, err, cap);
+	if (rc == 0)
+		rc = mark_running(log);
+	if (rc == 0)
+		rc = writer_start(log, after_commit, st, &st->log);
+	if (rc < 0)
+		goto close_stores;
+	return 0;
+
+close_stores:
+	if (!err[0])
+		snprintf(err, cap, "cannot start the log: %s", errstr(rc));
+	store_close(&st->store);
+close_log:
+	db_close(log);
+	return rc;
+}
+
+/* "a, b" -> { "a", "b" }; the text lives in the configuration. */
+static size_t split_keys(const char *text, const char *const **out)
+{
+	char *copy = xstrdup(text);
+	const char **keys = NULL;
+	size_t n = 0;
+	char *save = NULL;
+
+	for (char *k = strtok_r(copy, ", ", &save); k;
+	     k = strtok_r(NULL, ", ", &save)) {
+		keys = xrealloc(keys, n + 1, sizeof(*keys));
+		keys[n++] = k;
+	}
+	if (!n)
+		free(copy);
+	*out = keys;
+	return n;
+}
+
+static int start_catalogue(struct service *s, char *err, size_t cap)
+{
+	struct storage *st = s->st;
+	char path[4096];
+	char log_path[4096];
+	char why[DB_ERR_MAX];
+	struct catalogue *catalogue;
+	struct catalogue_conf cc = {
+		.log_path = log_path,
+		.path = path,
+		.read_name = names_read,
+		.group = st->me.group,
+		.name_key = st->conf.name_key,
+		.tombstone_keep_ms = st->conf.tombstone_keep_days * 86400000,
+		.log_writer = st->log,
+	};
+	int rc;
+
+	meta_path(st, "storage.db", log_path, sizeof(log_path));
+	meta_path(st, "catalogue.db", path, sizeof(path));
+	cc.n_indexed_keys = split_keys(st->conf.indexed_keys, &s->indexed_keys);
+	cc.indexed_keys = s->indexed_keys;
+	rc = catalogue_start(&cc, &catalogue, why);
+	if (rc < 0)
+		snprintf(err, cap, "%s", why);
+	else
+		__atomic_store_n(&st->catalogue, catalogue, __ATOMIC_RELEASE);
+	return rc;
+}
+
+/* --- loops and connections --- */
+
+static size_t loops_wanted(const struct storage_conf *conf)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = (size_t)(cores > 2 ? cores / 2 : 1);
+
+	if (conf->work_threads > 0)
+		n = (size_t)conf->work_threads;
+	return n < MAX_LOOPS ? n : MAX_LOOPS;
+}
+
+static int start_loop(struct storage *st, size_t of)
+{
+	struct loop_ctx *ctx = xcalloc(1, sizeof(*ctx));
+	struct hub_conf hc = {
+		.side = BY_STORAGE,
+		.app = &op_app,
+		.arg = ctx,
+		.network_timeout = (unsigned)st->conf.network_timeout,
+		.blocks = BLOCKS_IN_ALL / of,
+		.data_size = OP_DATA_SIZE,
+		.close_after_einval = true,
+	};
+	char name[16];
+	int rc;
+
+	ctx->st = st;
+	rc = loop_new(&ctx->loop);
+	if (rc == 0)
+		rc = hub_new(ctx->loop, &hc, &ctx->hub);
+	snprintf(name, sizeof(name), "net-%u", (unsigned)st->n_loops & 0xff);
+	if (rc == 0)
+		rc = loop_start(ctx->loop, name);
+	st->loops[st->n_loops++] = ctx;
+	return rc;
+}
+
+static int start_loops(struct storage *st, char *err, size_t cap)
+{
+	size_t n = loops_wanted(&st->conf);
+	int rc = store_start_workers(&st->store);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = start_loop(st, n);
+	if (rc < 0)
+		snprintf(err, cap, "cannot start threads: %s", errstr(rc));
+	return rc;
+}
+
+static size_t connections(const struct storage *st, struct loop_ctx **least)
+{
+	size_t sum = 0;
+
+	*least = st->loops[0];
+	for (size_t i = 0; i < st->n_loops; i++) {
+		sum += hub_load(st->loops[i]->hub);
+		if (hub_load(st->loops[i]->hub) < hub_load((*least)->hub))
+			*least = st->loops[i];
+	}
+	return sum;
+}
+
+static void on_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct service *s = arg;
+	struct storage *st = s->st;
+	struct loop_ctx *least;
+	char ip[ADDR_IP_MAX];
+
+	if (!addr_list_has(st->conf.allow, peer)) {
+		log_warn("connection_refused",
+		    "client=%s is not in "
+		    "allow_hosts",
+		    addr_ip(peer, ip, sizeof(ip)));
+		close(fd);
+		return;
+	}
+	if (connections(st, &least) >= (size_t)st->conf.max_connections) {
+		log_warn("connection_refused",
+		    "client=%s: max_connections=%lld "
+		    "are open",
+		    addr_ip(peer, ip, sizeof(ip)),
+		    (long long)st->conf.max_connections);
+		close(fd);
+		return;
+	}
+	hub_take(least->hub, fd, peer);
+}
+
+static int start_listening(struct service *s, char *err, size_t cap)
+{
+	const struct storage_conf *c = &s->st->conf;
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < c->n_binds; i++) {
+		struct addr at = c->binds[i];
+		int rc;
+
+		at.port = (uint16_t)c->port;
+		rc = loop_listen(s->main_loop, &at, on_accept, s,
+		    &s->listeners[i]);
+		if (rc < 0) {
+			snprintf(err, cap, "cannot listen on %s: %s",
+			    addr_text(&at, text, sizeof(text)), errstr(rc));
+			return rc;
+		}
+		s->n_listeners++;
+		log_info("listening", "address=%s group=%s id=%s",
+		    addr_text(&at, text, sizeof(text)), s->st->me.group,
+		    s->st->me.id);
+	}
+	return 0;
+}
+
+/* --- start, run, stop --- */
+
+static void on_stop(void *arg)
+{
+	struct service *s = arg;
+
+	log_info("stopping", "a signal asked for it");
+	loop_stop(s->main_loop);
+}
+
+static void on_reload(void *arg)
+{
+	struct service *s = arg;
+
+	housekeep_reload(s->keeper);
+}
+
+static int start_main_loop(struct service *s)
+{
+	int rc = loop_new(&s->main_loop);
+
+	if (rc == 0)
+		rc = loop_on_signal(s->main_loop, SIGTERM, on_stop, s);
+	if (rc == 0)
+		rc = loop_on_signal(s->main_loop, SIGINT, on_stop, s);
+	if (rc == 0)
+		rc = loop_on_signal(s->main_loop, SIGHUP, on_reload, s);
+	return rc;
+}
+
+static int start_parts(struct service *s, char *err, size_t cap)
+{
+	struct storage *st = s->st;
+	int rc = start_catalogue(s, err, cap);
+
+	if (rc == 0)
+		rc = start_loops(st, err, cap);
+	if (rc == 0)
+		rc = start_main_loop(s);
+	if (rc == 0)
+		rc = start_listening(s, err, cap);
+	if (rc == 0)
+		rc = housekeep_start(st, s->main_loop, &s->keeper);
+	if (rc == 0)
+		rc = beat_start(st, &st->beat);
+	if (rc < 0 && !err[0])
+		snprintf(err, cap, "cannot start: %s", errstr(rc));
+	return rc;
+}
+
+int service_start(struct storage *st, bool (*stop)(void), struct service **out,
+    char *err, size_t cap)
+{
+	struct service *s = xcalloc(1, sizeof(*s));
+	int rc;
+
+	s->st = st;
+	st->up_time = clock_wall_sec();
+	busy_init(&st->busy);
+	housekeep_load(st);
+	rc = start_log(st, stop, err, cap);
+	if (rc < 0) {
+		free(s);
+		return rc;
+	}
+	rc = start_parts(s, err, cap);
+	if (rc < 0) {
+		service_stop(s);
+		return rc;
+	}
+	log_info("started",
+	    "version=%s pid=%d loops=%zu paths=%zu "
+	    "durability=%s",
+	    FDFS_SUITE_VERSION, (int)getpid(), st->n_loops, st->store.n,
+	    st->store.conf.full ? "full" : "process");
+	catalogue_event(st->catalogue, "FD-START-01", EVENT_INFO, st->me.id,
+	    "storage started");
+	*out = s;
+	return 0;
+}
+
+void service_run(struct service *s)
+{
+	loop_run(s->main_loop);
+}
+
+struct close_job {
+	struct job job;
+	struct hub *hub;
+};
+
+static void on_close_all(struct job *job)
+{
+	struct close_job *j = container_of(job, struct close_job, job);
+
+	hub_close_all(j->hub);
+	free(j);
+}
+
+static void close_connections(struct storage *st)
+{
+	struct loop_ctx *least;
+
+	for (size_t i = 0; i < st->n_loops; i++) {
+		struct close_job *j = xcalloc(1, sizeof(*j));
+
+		j->hub = st->loops[i]->hub;
+		j->job.done = on_close_all;
+		j->job.home = loop_mailbox(st->loops[i]->loop);
+		job_go_home(&j->job);
+	}
+	for (int i = 0;
+	     i < STOP_ROUNDS && st->n_loops > 0 && connections(st, &least) > 0;
+	     i++)
+		usleep(STOP_ROUND_US);
+}
+
+static void stop_loops(struct storage *st)
+{
+	close_connections(st);
+	for (size_t i = 0; i < st->n_loops; i++) {
+		loop_stop(st->loops[i]->loop);
+		loop_join(st->loops[i]->loop);
+	}
+	store_stop_workers(&st->store);
+}
+
+static void free_loops(struct storage *st)
+{
+	for (size_t i = 0; i < st->n_loops; i++) {
+		hub_free(st->loops[i]->hub);
+		loop_free(st->loops[i]->loop);
+		free(st->loops[i]);
+	}
+	st->n_loops = 0;
+}
+
+static int apply_clean(struct write *w, struct db *db)
+{
+	(void)w;
+	return db_mark_set(db, MARK_STATE, STATE_CLEAN);
+}
+
+static void stop_log(struct storage *st)
+{
+	struct write w = { .apply = apply_clean };
+	int rc;
+
+	if (!st->log)
+		return;
+	rc = writer_call(st->log, &w);
+	if (rc < 0)
+		log_error("stop_failed", "cannot mark the clean stop: %s",
+		    errstr(rc));
+	writer_stop(st->log);
+	st->log = NULL;
+}
+
+void service_stop(struct service *s)
+{
+	struct storage *st = s->st;
+	struct catalogue *catalogue = st->catalogue;
+
+	for (size_t i = 0; i < s->n_listeners; i++)
+		listener_free(s->listeners[i]);
+	if (st->beat)
+		beat_stop(st->beat);
+	stop_loops(st);
+	housekeep_stop(s->keeper);
+	/* The writer's thread looks at this after each commit. */
+	__atomic_store_n(&st->catalogue, NULL, __ATOMIC_RELEASE);
+	if (catalogue)
+		catalogue_stop(catalogue);
+	stop_log(st);
+	housekeep_save(st);
+	free_loops(st);
+	loop_free(s->main_loop);
+	store_close(&st->store);
+	busy_fini(&st->busy);
+	free(s);
+}
