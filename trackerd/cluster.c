@@ -55,16 +55,22 @@ struct storage *group_storage(const struct group *g, struct span id)
 struct storage *group_storage_at(const struct group *g, const struct addr *a,
     int64_t port)
 {
+	struct storage *gone = NULL;
+
 	for (size_t i = 0; i < g->n; i++) {
 		struct storage *s = g->storages[i];
 
 		if (port != 0 && s->port != port)
 			continue;
-		for (size_t k = 0; k < s->n_addrs; k++)
-			if (addr_same_ip(a, &s->addrs[k]))
+		for (size_t k = 0; k < s->n_addrs; k++) {
+			if (!addr_same_ip(a, &s->addrs[k]))
+				continue;
+			if (!storage_is_tombstone(s))
 				return s;
+			gone = s;
+		}
 	}
-	return NULL;
+	return gone;
 }
 
 /* --- membership ---------------------------------------------------------- */

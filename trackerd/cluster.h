@@ -128,6 +128,7 @@ void cluster_fini(struct cluster *c);
 /* --- finding --- */
 struct group *cluster_group(const struct cluster *c, const char *name);
 struct storage *group_storage(const struct group *g, struct span id);
+/* A tombstone only when nobody else is there. */
 struct storage *group_storage_at(const struct group *g, const struct addr *a,
     int64_t port); /* port 0: any */
 

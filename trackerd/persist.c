@@ -483,6 +483,11 @@ void persist_sample(struct persist *p, const struct sample *s)
 	i->row[0].sample = *s;
 }
 
+void persist_stats(struct persist *p, struct writer_stats *out)
+{
+	writer_get_stats(p->writer, out);
+}
+
 void persist_quiet(struct persist *p, bool quiet)
 {
 	p->quiet = quiet;

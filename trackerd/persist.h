@@ -45,6 +45,9 @@ void persist_quiet(struct persist *p, bool quiet);
 void persist_event(struct persist *p, const char *code,
     enum event_severity severity, const char *subject, const char *text);
 void persist_mark(struct persist *p, const char *key, const char *value);
+/* Writer's counters, for samples. */
+struct writer_stats;
+void persist_stats(struct persist *p, struct writer_stats *out);
 /* Takes a copy. */
 void persist_sample(struct persist *p, const struct sample *s);
 

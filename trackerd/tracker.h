@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one tracker of the process: what its parts share. Everything here is
+ * owned by the loop's thread.
+ */
+#ifndef TRACKERD_TRACKER_H
+#define TRACKERD_TRACKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/conn.h"
+#include "net/loop.h"
+#include "trackerd/cluster.h"
+#include "trackerd/conf.h"
+#include "trackerd/ids.h"
+#include "trackerd/persist.h"
+
+/* A body under construction; grows, is used again for each reply. */
+struct out {
+	uint8_t *p;
+	size_t n, cap;
+};
+
+struct tracker {
+	struct tracker_conf conf;
+	struct ids *ids; /* NULL without storage ids */
+	struct cluster cluster;
+	struct persist *persist;
+	struct loop *loop;
+	struct hub *hub;
+	struct out out;
+	unsigned ip_width;  /* 16 or 46 in replies */
+	int64_t started;    /* unix */
+	int64_t last_alive; /* of the previous life, 0 none */
+	int64_t full_told;  /* when FD-SPACE-02 was recorded last */
+	int64_t elect_at;   /* unix: leads again from then on, 0 no wait */
+	uint64_t requests, errors;
+	bool stopping;
+};
+
+/* What is kept for each connection. */
+struct session {
+	struct storage *joined; /* JOIN succeeded on this connection */
+	uint32_t told_leader;   /* leader changes it has heard of */
+};
+
+#endif
