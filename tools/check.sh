@@ -1,0 +1,56 @@
+#!/bin/sh
+# Everything that must pass before a change lands. Each part says its name and
+# how long it took; all parts run; the last line counts.
+jobs=$(nproc)
+bad=0
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+
+sh tools/packages.sh check || exit 1
+
+part() {
+	name=$1
+	shift
+	start=$(date +%s)
+	echo "== $name"
+	if "$@"; then
+		word=ok
+	else
+		word=FAILED
+		bad=$((bad + 1))
+	fi
+	echo "$word $name ($(($(date +%s) - start)) s)" | tee -a "$report"
+}
+
+build() {
+	make -j"$jobs" --no-print-directory WERROR=1 BUILD=build/werror all \
+		unit-bins >/dev/null
+}
+clang_build() {
+	make -j"$jobs" --no-print-directory CC=clang WERROR=1 \
+		BUILD=build/clang all >/dev/null
+}
+sanitized() {
+	make -j"$jobs" --no-print-directory SAN="$1" \
+		BUILD="build/san-$2" OPT=-O1 unit-bins >/dev/null &&
+		make --no-print-directory SAN="$1" BUILD="build/san-$2" OPT=-O1 \
+			unit | tail -n 15
+}
+tests() {
+	make -j"$jobs" --no-print-directory all unit-bins >/dev/null &&
+		KILL_ROUNDS="${KILL_ROUNDS:-100}" sh tools/test.sh all
+}
+
+part layers make --no-print-directory check-layers
+part sizes make --no-print-directory check-sizes
+part format make --no-print-directory check-format
+part 'build gcc -Werror' build
+part 'build clang -Werror' clang_build
+part lint make --no-print-directory lint
+part 'unit under ASan and UBSan' sanitized address,undefined asan
+part 'unit under TSan' sanitized thread tsan
+part tests tests
+
+echo
+cat "$report"
+[ $bad -eq 0 ]
