@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tracker commands and framing: lengths, statuses, what closes."""
 
+import os
 import struct
 
 import pytest
