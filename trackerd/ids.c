@@ -322,9 +322,9 @@ static int check_list(const struct source *s, struct ids *ids)
 	for (size_t i = 0; i < ids->n; i++)
 		ports += ids->items[i].port != 0;
 	if (ports != 0 && ports != ids->n)
-		return refuse(s, -EINVAL,
-		    "some lines have a port and some have none: write it in "
-		    "all or in none");
+		log_warn("ids_ports_mixed",
+		    "file=%s: lines without a port mean %d", s->name,
+		    IDS_PORT_DEFAULT);
 	ids->has_ports = ports != 0;
 	qsort(ids->items, ids->n, sizeof(ids->items[0]), by_id);
 	for (size_t i = 0; i < ids->n; i++) {
