@@ -140,17 +140,17 @@ const char *num_time(char *buf, wall_t at, wall_t now)
 	const time_t n = (time_t)(now / 1000);
 	struct tm tm;
 	struct tm today;
-	const char *form = "%Y-%m-%d";
 
 	if (at <= 0 || !localtime_r(&t, &tm) || !localtime_r(&n, &today)) {
 		snprintf(buf, NUM_MAX, "?");
 		return buf;
 	}
-	if (tm.tm_year == today.tm_year && tm.tm_yday == today.tm_yday)
-		form = "%H:%M:%S";
-	else if (tm.tm_year == today.tm_year)
-		form = "%d %b %H:%M";
-	strftime(buf, NUM_MAX, form, &tm);
+	if (tm.tm_year != today.tm_year)
+		strftime(buf, NUM_MAX, "%Y-%m-%d", &tm);
+	else if (tm.tm_yday != today.tm_yday)
+		strftime(buf, NUM_MAX, "%d %b %H:%M", &tm);
+	else
+		strftime(buf, NUM_MAX, "%H:%M:%S", &tm);
 	return buf;
 }
 
