@@ -21,7 +21,7 @@ static const struct {
 	const char *name;
 	const char *sql;
 } rows[] = {
-#include "schema_sql.h"
+#include <schema_sql.h> /* made by the Makefile */
 };
 
 int migrate_latest(enum db_kind kind)

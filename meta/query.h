@@ -85,10 +85,10 @@ struct file_filter {
 	                 are those of the deleted file */
 	struct query_range deleted_at; /* ms; with deleted */
 
-	enum file_order order;
-	bool ascending;    /* else largest, newest, last first */
-	size_t limit;      /* 0: none */
-	const char *after; /* cursor of the last row of the page before */
+	enum file_order order; /* deleted: FILE_BY_CREATED is by deletion */
+	bool ascending;        /* else largest, newest, last first */
+	size_t limit;          /* 0: none */
+	const char *after;     /* cursor of the last row of the page before */
 };
 
 /* Texts live for the call of each. */
