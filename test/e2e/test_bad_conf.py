@@ -19,16 +19,14 @@ pytestmark = pytest.mark.ours
 # --- configurations --------------------------------------------------------
 
 TRACKER_FAULTS = [
-    ("store_lookup", "5"), ("accept_threads", "0"), ("work_threads", "0"),
-    ("work_threads", "-1"), ("base_path", None), ("base_path", ""),
+    ("store_lookup", "5"), ("base_path", None), ("base_path", ""),
     ("reserved_storage_space", "10 %"), ("reserved_storage_space", "0%"),
     ("reserved_storage_space", "100%"), ("reserved_storage_space", ""),
     ("reserved_storage_space", "much"), ("slot_min_size", "0"),
-    ("buff_size", "1.5GB"), ("buff_size", "10 X"),
+    ("log_file_rotate_on_size", "1.5GB"), ("trunk_file_size", "10 X"),
     ("run_by_user", "no-such-user"), ("run_by_group", "no-such-group"),
     ("bind_addr", "203.0.113.77"), ("bind_addr", "not-an-address"),
     ("port", "70000"), ("trunk_create_file_time_base", "25:00"),
-    ("connection_pool_max_idle_time", "0"),
 ]
 
 STORAGE_FAULTS = [
@@ -77,6 +75,19 @@ def test_tracker_configuration_fault_stops_the_start(fresh, key, value):
 @pytest.mark.parametrize("key,value", STORAGE_FAULTS)
 def test_storage_configuration_fault_stops_the_start(fresh, key, value):
     check_fault(fresh(start=False).storage, key, value)
+
+
+def test_keys_without_effect_are_accepted_and_listed_as_such(fresh):
+    """Values that would end the reference do not matter here."""
+    made = fresh(start=False)
+    keys = {"accept_threads": "0", "buff_size": "1.5GB",
+            "connection_pool_max_idle_time": "0"}
+    made.tracker.conf.update(keys)
+    done = made.tracker.run_to_end("-t")
+    assert done.returncode == 0, done.stderr
+    _, tail = done.stdout.split("without effect")
+    for key, value in keys.items():
+        assert f"{key} = {value}" in tail
 
 
 def test_store_group_is_wanted_by_store_lookup_1(fresh):

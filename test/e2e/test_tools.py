@@ -175,6 +175,21 @@ def test_stat(fdfs, storage):
     assert row["crc"] == f"{crc32(data):08x}"
 
 
+def test_modify_truncate_regen(fdfs, storage, tmp_path):
+    name = storage.upload_appender(b"0123456789")
+    patch = tmp_path / "patch"
+    patch.write_bytes(b"ABC")
+    fdfs("modify", "group1/" + name, "--offset", "2", patch)
+    assert storage.download(name) == b"01ABC56789"
+    fdfs("truncate", "group1/" + name, "6")
+    assert storage.download(name) == b"01ABC5"
+    new = fdfs.text("regen", "group1/" + name)
+    assert storage.download(remote(new)) == b"01ABC5"
+    assert not storage.exists(name)
+    normal = "group1/" + storage.upload(b"x")
+    assert fdfs.cluster.tool("fdfs", "append", normal, patch).returncode != 0
+
+
 def test_metadata(fdfs, storage):
     file_id = "group1/" + storage.upload(b"x")
     fdfs("meta", file_id, "set", "author=lin", "dept=finance")
