@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * storage.conf as a struct (configuration.md sections 2, 4 and 8, and our own
- * section [meta]). Filled once by the main thread; immutable afterwards.
+ * section [meta]). Filled once by the main thread, which alone applies reloads;
+ * other threads read only what no reload changes.
  */
 #ifndef STORAGED_CONF_H
 #define STORAGED_CONF_H
@@ -22,11 +23,20 @@ struct tracker_entry {
 	size_t n;
 };
 
+/* One place where the rotation of the log can be said. */
+struct storage_rotation {
+	bool everyday;
+	int64_t minute;
+	uint64_t on_size;
+	int64_t keep_days;
+};
+
 struct storage_conf {
 	/* as in the file */
 	bool disabled;
 	const char *base_path;
-	const char *bind_addr;
+	const char *bind_addr, *inner_bind_addr, *outer_bind_addr;
+	int64_t family; /* auto, IPv4, IPv6, both */
 	int64_t port;
 	int64_t connect_timeout, network_timeout; /* seconds */
 	int64_t max_connections;
@@ -47,9 +57,7 @@ struct storage_conf {
 	int64_t stat_report_interval;    /* seconds */
 	int64_t sync_stat_file_interval; /* seconds */
 	int64_t upload_priority;
-	struct log_rotation rotation;
-	bool access_log;
-	bool access_log_us;
+	struct storage_rotation log_global, log_section, log_old;
 
 	/* [meta] */
 	int64_t durability;       /* 0 process, 1 full */
@@ -67,20 +75,29 @@ struct storage_conf {
 	struct tracker_entry trackers[MAX_TRACKERS];
 	size_t n_trackers;
 	struct addr_list *allow;
-	struct addr binds[2]; /* family 0: all addresses */
+	struct addr binds[2]; /* where to listen; 0.0.0.0 and :: for all */
 	size_t n_binds;
-	struct conf_file *file; /* owns the strings */
+	struct log_rotation rotation;
+	char *path_texts[MAX_STORE_PATHS]; /* what store_paths points to */
+	struct conf_file *file;            /* owns the other strings */
 	char path[4096];
 };
 
-/* Reads, checks, resolves. 0, or -errno with one sentence in err. */
+/* Reads, checks, resolves names (may block), looks whether the store paths are
+ * there. 0, or -errno with one sentence in err and nothing to free. */
 int storage_conf_load(const char *path, struct storage_conf *out, char *err,
     size_t cap);
 void storage_conf_free(struct storage_conf *c);
 void storage_conf_print(FILE *out, const struct storage_conf *c);
 void storage_conf_help(FILE *out);
-/* Applies what SIGHUP may change from the freshly read one: log level,
- * allow_hosts, intervals, network_timeout; names what needs a restart. */
+/* Takes the freshly read one, which is on the heap, and applies of it what
+ * SIGHUP may change (the rows that say so); names what needs a restart. Main
+ * thread. */
 void storage_conf_reload(struct storage_conf *now, struct storage_conf *fresh);
+
+/* The address that connections to `to` come from, or NULL: the system's
+ * choice (client_bind, bind_addr). */
+const struct addr *storage_conf_from(const struct storage_conf *c,
+    const struct addr *to);
 
 #endif

@@ -39,7 +39,9 @@ static inline void count_op(struct counters *c, enum stat_index total, int rc)
 void stats_sum(const struct stats *base, const struct counters *const *blocks,
     size_t n, struct stats *out);
 
-/* storage_stat.dat (cluster-protocol 7.3) with the directory rotation. */
+/* storage_stat.dat (cluster-protocol 7.3) with the directory rotation. A
+ * missing file is zeros and no error; one with a value that is no number is
+ * -EBADMSG, and all zeros. May block on the disk. */
 struct rotation_state {
 	int64_t high, low, count;
 };
