@@ -403,7 +403,8 @@ static void status_event(struct persist *p, const struct storage *s, int from,
 	char text[160];
 	struct strbuf b = strbuf_over(text, sizeof(text));
 
-	if (s->status == ST_OFFLINE && !p->quiet)
+	/* The end of a first copy passes OFFLINE, too. */
+	if (s->status == ST_OFFLINE && from >= ST_OFFLINE && !p->quiet)
 		severity =
 		    group_readable(s->group) <= 1 ? EVENT_CRIT : EVENT_WARN;
 	else if (s->status == ST_IP_CHANGED)

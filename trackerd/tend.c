@@ -173,11 +173,14 @@ void tend_mark(struct tracker *t)
 
 /* --- the clock ----------------------------------------------------------- */
 
+/* To the nearest tick: ticks come a little late. */
 static bool due(mono_t *next, mono_t now, int64_t seconds)
 {
-	if (now < *next)
+	if (now + MONO_SEC / 2 < *next)
 		return false;
-	*next = now + (mono_t)seconds * MONO_SEC;
+	*next += (mono_t)seconds * MONO_SEC;
+	if (*next <= now) /* late, or the interval became shorter */
+		*next = now + (mono_t)seconds * MONO_SEC;
 	return true;
 }
 
