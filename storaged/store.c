@@ -21,9 +21,12 @@
 #include "base/fs.h"
 #include "base/log.h"
 
-/* A step that took longer keeps the path off the loops for a while. */
-#define SLOW_STEP  (3 * MONO_MS)
-#define SLOW_PAUSE MONO_SEC
+/* A step that took longer keeps the path off the loops for a while: 8 ms the
+ * first time (the thread may only have lost the processor), twice as long
+ * each time it happens again, half as long after each step that was quick. */
+#define SLOW_STEP (3 * MONO_MS)
+#define PAUSE_MIN (8 * MONO_MS)
+#define PAUSE_MAX (2 * MONO_SEC)
 
 static bool is_dir_at(int fd, const char *name)
 {
@@ -108,6 +111,8 @@ int store_open(struct stores *s, const struct store_conf *conf,
 		p->index = (unsigned)i;
 		p->dir = dirs[i];
 		p->readonly = readonly[i];
+		/* Rows name staged files: no number is used twice. */
+		atomic_store(&p->temp, (uint64_t)clock_wall() * 1000);
 		rc = open_path(p, conf->subdirs, err, cap);
 		if (rc < 0) {
 			store_close(s);
@@ -309,7 +314,17 @@ bool store_quick(const struct store_path *p, mono_t now)
 
 void store_took(struct store_path *p, mono_t from, mono_t to)
 {
-	if (to - from > SLOW_STEP)
-		atomic_store_explicit(&p->slow_until, to + SLOW_PAUSE,
-		    memory_order_relaxed);
+	uint64_t pause = atomic_load_explicit(&p->pause, memory_order_relaxed);
+
+	if (to - from <= SLOW_STEP) {
+		if (pause)
+			atomic_store_explicit(&p->pause, pause / 2,
+			    memory_order_relaxed);
+		return;
+	}
+	pause = pause < PAUSE_MIN ? PAUSE_MIN : pause * 2;
+	if (pause > PAUSE_MAX)
+		pause = PAUSE_MAX;
+	atomic_store_explicit(&p->pause, pause, memory_order_relaxed);
+	atomic_store_explicit(&p->slow_until, to + pause, memory_order_relaxed);
 }

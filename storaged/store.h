@@ -28,8 +28,9 @@ struct store_path {
 	atomic_uint_least64_t total; /* bytes */
 	atomic_uint_least64_t avail; /* bytes, less what came since the look */
 	atomic_uint_least64_t slow_until; /* mono_t: keep off the loops */
-	atomic_int last_error;            /* -errno of the last look, 0 fine */
-	atomic_uint_least64_t temp;       /* next temporary number */
+	atomic_uint_least64_t pause; /* ns, how long when it is slow again */
+	atomic_int last_error;       /* -errno of the last look, 0 fine */
+	atomic_uint_least64_t temp;  /* next temporary number */
 };
 
 struct store_conf {
