@@ -42,6 +42,24 @@ enum status cluster_load_storages(struct source *s, struct cluster *c,
 void cluster_load_trackers(struct source *s, struct cluster *c);
 void cluster_free(struct cluster *c);
 
+struct db;
+/* The same from a tracker's database as of its last samples. Gives their age
+ * in *age_s, -1 when there are none. STATUS_OK or says why not. */
+enum status cluster_load_db(struct db *db, const char *path, struct cluster *c,
+    int64_t *age_s);
+
+struct cluster_origin {
+	char name[4096]; /* address of the tracker, or path of the database */
+	int64_t age_s;   /* 0: live */
+};
+/* Groups and storages: from the database when --db names one or no tracker is
+ * known, else live. */
+enum status cluster_load_any(struct source *s, struct cluster *c,
+    struct cluster_origin *from);
+
+/* Free bytes above the reserve, never negative. */
+int64_t cluster_usable(int64_t free_mb, int64_t reserved_mb);
+
 /* "ACTIVE", ...; "?" for a number nobody knows. */
 const char *cluster_status_name(int status);
 

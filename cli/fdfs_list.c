@@ -177,7 +177,7 @@ static const struct out_column tracker_columns[] = {
 	{ "address", OUT_TEXT, OUT_KEEP, 0, "host and port" },
 	{ "state", OUT_TEXT, OUT_KEEP, 0, "up, or why it did not answer" },
 	{ "leader", OUT_BOOL, 0, 0, "leads the trackers" },
-	{ "answer", OUT_MICROS, 0, 1, "time of an active test" },
+	{ "answer_us", OUT_MICROS, 0, 1, "time of an active test" },
 	{ "version", OUT_TEXT, 0, 3, "of the protocol" },
 	{ "up", OUT_SECONDS, 0, 2, "time since its start" },
 	{ "conns", OUT_COUNT, 0, 3, "connections now" },

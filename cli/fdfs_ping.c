@@ -15,8 +15,8 @@ static const struct out_column columns[] = {
 	{ "kind", OUT_TEXT, 0, 1, "tracker, storage, or - when named by you" },
 	{ "name", OUT_TEXT, 0, 2, "group and id of a storage" },
 	{ "state", OUT_TEXT, OUT_KEEP, 0, "ok, or why it did not answer" },
-	{ "connect", OUT_MICROS, 0, 0, "time to connect" },
-	{ "answer", OUT_MICROS, 0, 0, "time of an active test" },
+	{ "connect_us", OUT_MICROS, 0, 0, "time to connect" },
+	{ "answer_us", OUT_MICROS, 0, 0, "time of an active test" },
 };
 
 static const struct out_layout layout = { "fdfs.ping/1", columns,

@@ -64,7 +64,7 @@ static const struct out_column columns[] = {
 	{ "size", OUT_BYTES, 0, 1, "bytes sent" },
 	{ "crc", OUT_CRC, 0, 2, "crc32 of what was sent" },
 	{ "storage", OUT_TEXT, 0, 2, "the storage that took it" },
-	{ "elapsed", OUT_MICROS, 0, 4, "time from connect to answer" },
+	{ "elapsed_us", OUT_MICROS, 0, 4, "time from connect to answer" },
 };
 
 static const struct out_layout layout = { "fdfs.put/1", columns,

@@ -29,7 +29,7 @@ static const struct out_column columns[] = {
 	{ "from", OUT_TEXT, 0, 2, "the storage that sent it" },
 	{ "checked", OUT_BOOL, 0, 2, "size and checksum were compared" },
 	{ "crc", OUT_CRC, 0, 3, "crc32 of what was received" },
-	{ "elapsed", OUT_MICROS, 0, 4, "time it took" },
+	{ "elapsed_us", OUT_MICROS, 0, 4, "time it took" },
 };
 
 static const struct out_layout layout = { "fdfs.get/1", columns,

@@ -68,6 +68,7 @@ bool out_for_people(const struct out_options *o)
 
 enum status out_flush(void)
 {
+	static bool said;
 	int rc = 0;
 
 	errno = 0;
@@ -77,6 +78,9 @@ enum status out_flush(void)
 		rc = errno ? -errno : -EIO;
 	if (rc == 0 || rc == -EPIPE)
 		return STATUS_OK;
+	if (said)
+		return STATUS_PART;
+	said = true;
 	return err_say((struct err){ .status = STATUS_PART, .rc = rc },
 	    "cannot write the output: %s; it is incomplete", errstr(rc));
 }
@@ -127,10 +131,27 @@ static const struct out_column *column_at(const struct out *out, size_t i)
 	return &out->layout.columns[out->shown[i]];
 }
 
+/* What people see: without the unit, blanks for underscores. */
+static void title_of(const struct out_column *c, char *buf, size_t cap)
+{
+	size_t n;
+
+	str_copy(buf, cap, c->name);
+	n = strlen(buf);
+	if (n > 3 && strcmp(buf + n - 3, "_us") == 0)
+		buf[n - 3] = '\0';
+	for (char *p = buf; *p; p++)
+		*p = (char)(*p == '_' ? ' ' : *p);
+}
+
 static void measure(struct out *out)
 {
 	for (size_t i = 0; i < out->n_shown; i++) {
-		size_t w = strlen(column_at(out, i)->name);
+		char title[64];
+		size_t w;
+
+		title_of(column_at(out, i), title, sizeof(title));
+		w = strlen(title);
 
 		for (size_t r = 0; r < out->n_block; r++)
 			w = size_max(w,
@@ -255,6 +276,21 @@ static void fill(struct out *out, struct libscols_table *tb)
 	}
 }
 
+static void add_column(const struct out *out, struct libscols_table *tb,
+    size_t i)
+{
+	char title[64];
+	struct libscols_column *c;
+
+	title_of(column_at(out, i), title, sizeof(title));
+	for (char *p = title; *p; p++)
+		*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+	c = scols_table_new_column(tb, title, 1,
+	    is_right(column_at(out, i)) ? SCOLS_FL_RIGHT : 0);
+	if (c && i + 1 < out->n_shown)
+		scols_column_set_whint(c, (double)out->widths[i]);
+}
+
 static void print_block(struct out *out)
 {
 	struct libscols_table *tb;
@@ -269,20 +305,8 @@ static void print_block(struct out *out)
 	    out->options.no_header || out->rows > out->n_block);
 	scols_table_set_column_separator(tb, "  ");
 	scols_table_set_termforce(tb, SCOLS_TERMFORCE_NEVER);
-	for (size_t i = 0; i < out->n_shown; i++) {
-		char title[64];
-		struct libscols_column *c;
-
-		str_copy(title, sizeof(title), column_at(out, i)->name);
-		for (char *p = title; *p; p++)
-			*p = (char)(*p == '_'                ? ' '
-			            : *p >= 'a' && *p <= 'z' ? *p - 'a' + 'A'
-			                                     : *p);
-		c = scols_table_new_column(tb, title, 1,
-		    is_right(column_at(out, i)) ? SCOLS_FL_RIGHT : 0);
-		if (c && i + 1 < out->n_shown)
-			scols_column_set_whint(c, (double)out->widths[i]);
-	}
+	for (size_t i = 0; i < out->n_shown; i++)
+		add_column(out, tb, i);
 	fill(out, tb);
 	scols_table_set_stream(tb, stdout);
 	scols_print_table(tb);
@@ -321,6 +345,9 @@ enum status out_open(const struct out_options *o, const struct out_layout *l,
 	enum status st;
 
 	*result = NULL;
+	if (l->n > OUT_COLUMNS_MAX)
+		return err_usage(NULL, "more than %d columns cannot be shown",
+		    OUT_COLUMNS_MAX);
 	if (o->list_columns || (o->columns && strcmp(o->columns, "?") == 0)) {
 		out_print_columns(l);
 		return STATUS_OK;

@@ -7,7 +7,7 @@
 
 #include "cli/out.h"
 
-#define OUT_COLUMNS_MAX 64
+#define OUT_COLUMNS_MAX 2048 /* more than SQLite gives */
 
 struct out {
 	struct out_options options;

@@ -74,7 +74,6 @@ struct conf_values {
 	const char *base_path;
 	const char *group_name;
 	const char *bind_addr;
-	const char *name_key;
 };
 
 #define KEY(nm, ty, member, df)                                              \
@@ -91,7 +90,6 @@ static const struct conf_key conf_keys[] = {
 	KEY("base_path", CONF_STR, base_path, ""),
 	KEY("group_name", CONF_STR, group_name, ""),
 	KEY("bind_addr", CONF_STR, bind_addr, ""),
-	KEY("name_metadata_key", CONF_STR, name_key, "filename"),
 };
 
 static enum status add_tracker(struct source *s, const char *text, size_t n,
@@ -164,10 +162,8 @@ static enum status take_conf(struct source *s, const struct conf_values *v)
 		s->connect_ms = (unsigned)v->connect_timeout * 1000;
 	if (v->network_timeout > 0 && !s->timeout_given)
 		s->io_ms = (unsigned)v->network_timeout * 1000;
-	if (v->group_name[0]) {
+	if (v->group_name[0])
 		str_copy(s->group, sizeof(s->group), v->group_name);
-		str_copy(s->name_key, sizeof(s->name_key), v->name_key);
-	}
 	for (size_t i = 0; i < v->trackers.count && st == STATUS_OK; i++)
 		st = add_configured(s, v->trackers.values[i]);
 	if (v->trackers.count == 0 && v->base_path[0]) {
@@ -243,7 +239,6 @@ enum status source_open(const struct source_options *o, struct source *s)
 	s->connect_ms =
 	    s->timeout_given ? (unsigned)o->timeout * 1000 : CONNECT_S * 1000;
 	s->io_ms = s->timeout_given ? s->connect_ms : NETWORK_S * 1000;
-	str_copy(s->name_key, sizeof(s->name_key), "filename");
 	s->db_given = o->db.n > 0;
 	for (size_t i = 0; i < o->db.n; i++)
 		add_db(s, o->db.items[i]);

@@ -40,9 +40,8 @@ struct source {
 	/* metadata directories or database files, as given or configured */
 	char *db[SOURCE_DBS];
 	size_t n_db;
-	bool db_given;     /* --db: the network is not asked */
-	char group[17];    /* of the local storage's configuration */
-	char name_key[64]; /* metadata key that holds the original name */
+	bool db_given;  /* --db: the network is not asked */
+	char group[17]; /* of the local storage's configuration */
 	char looked_at[512];
 	struct client *tracker; /* the session */
 	size_t tracker_at;
