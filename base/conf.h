@@ -37,10 +37,11 @@ enum conf_type {
 #define CONF_REQUIRED BIT(0) /* absent or empty is fatal */
 #define CONF_LIVE     BIT(1) /* SIGHUP applies it */
 #define CONF_FATAL    BIT(2) /* out of range is fatal, else clamped/default */
-#define CONF_DEFAULT  BIT(3) /* out of range means the default, with a warning \
-	                      */
-#define CONF_SECRET  BIT(4)  /* printed as stars */
-#define CONF_CLUSTER BIT(5)  /* the tracker's value is obeyed */
+#define CONF_DEFAULT                                                          \
+	BIT(3)              /* out of range means the default, with a warning \
+	                     */
+#define CONF_SECRET  BIT(4) /* printed as stars */
+#define CONF_CLUSTER BIT(5) /* the tracker's value is obeyed */
 
 struct conf_list {
 	const char *const *values;
@@ -83,6 +84,13 @@ const char *conf_get(struct conf_file *cf, const char *section,
  * stay owned by cf. -EINVAL with a sentence in err for a bad value. */
 int conf_apply(struct conf_file *cf, const struct conf_key *keys, size_t n,
     void *target, char *err, size_t cap);
+/* One value, for texts in the same grammar that come from elsewhere. Reads it
+ * as the key's type into field. 0; 1 when it was taken with a reservation
+ * that `note` names; -EINVAL with the reason in note. */
+int conf_value_read(const struct conf_key *k, const char *text, void *field,
+    char *note, size_t cap);
+/* The key's default into field. */
+void conf_value_default(const struct conf_key *k, void *field);
 /* For keys that come in numbers (store_path0 ...): tells that any name
  * matching the pattern ("store_path#", "store_path#_readonly") is known. */
 void conf_know(struct conf_file *cf, const char *section, const char *pattern);

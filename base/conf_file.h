@@ -85,12 +85,6 @@ int conf_run_lines(struct conf_reader *rd, const struct conf_source *src,
 int conf_branch(struct conf_reader *rd, const struct conf_source *src,
     size_t *at, size_t to);
 
-/* Reads text as the key's type into field. 0; 1 when it was taken with a
- * reservation that `note` names; -EINVAL with the reason in note. */
-int conf_value_read(const struct conf_key *k, const char *text, void *field,
-    char *note, size_t cap);
-/* The key's default into field. */
-void conf_value_default(const struct conf_key *k, void *field);
 /* The field as it would stand in a file. */
 const char *conf_value_print(const struct conf_key *k, const void *field,
     char *buf, size_t cap);

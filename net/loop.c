@@ -7,6 +7,7 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -44,6 +45,7 @@ struct loop {
 	struct signal_hook signals[MAX_SIGNALS];
 	size_t n_signals;
 	struct job stop_job;
+	bool stopping; /* atomic: stop_job is on its way */
 	bool stop;
 	bool started;
 	pthread_t thread;
@@ -187,7 +189,9 @@ void loop_join(struct loop *l)
 
 void loop_stop(struct loop *l)
 {
-	mailbox_post(&l->mailbox, &l->stop_job);
+	/* Two signals in one turn ask twice; a job is posted only once. */
+	if (!__atomic_exchange_n(&l->stopping, true, __ATOMIC_RELAXED))
+		mailbox_post(&l->mailbox, &l->stop_job);
 }
 
 void loop_at_turn_end(struct loop *l, void (*fn)(void *arg), void *arg)
@@ -260,6 +264,13 @@ int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg), void *arg)
 	return event_add(h->ev, NULL) < 0 ? -ENOMEM : 0;
 }
 
+/* Is it for want of something that others may give back soon? */
+static bool is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS ||
+	       err == ENOMEM;
+}
+
 static void accept_later(struct listener *ln)
 {
 	struct timeval tv = { 0, 100 * 1000 };
@@ -289,9 +300,9 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		int got = accept4(fd, (struct sockaddr *)&sa, &n,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (got < 0 && (errno == EMFILE || errno == ENFILE)) {
-			log_warn("accept_failed", "no descriptor free: %s",
-			    errstr(-errno));
+		if (got < 0 && is_shortage(errno)) {
+			log_warn("accept_failed",
+			    "no descriptor or memory free: %s", errstr(-errno));
 			accept_later(ln);
 			return;
 		}
@@ -314,6 +325,10 @@ static int listen_socket(const struct addr *at, uint16_t *port)
 	if (fd < 0)
 		return fd;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* IPv4 has a socket of its own, on the same port. */
+	if (at->family == 6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+		    sizeof(on));
 	if (bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, BACKLOG) < 0)
 		goto fail;
 	n = sizeof(sa);
