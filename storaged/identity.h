@@ -2,8 +2,8 @@
 /*
  * Who this storage is: its address as the trackers see it, its id, what the
  * cluster's parameters say, and the small state files FastDFS keeps below
- * base_path/data (.data_init_flag, storage_stat.dat) and in each store path
- * (.fastdfs_vars). cluster-protocol 1.1-1.5, chapter 7.
+ * base_path/data (.data_init_flag) and in each store path (.fastdfs_vars).
+ * cluster-protocol 1.1-1.5, chapter 7.
  *
  * Filled at start by the main thread; afterwards read by all, changed only by
  * the functions marked "any thread" (they lock).
@@ -11,6 +11,7 @@
 #ifndef STORAGED_IDENTITY_H
 #define STORAGED_IDENTITY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,28 +48,46 @@ struct identity {
 	struct cluster_params params;
 	struct id_entry *ids; /* all of the cluster; NULL in ip mode */
 	size_t n_ids;
+	bool from_memory; /* no tracker answered at this start */
 
-	/* .data_init_flag */
+	/* .data_init_flag; the lock is for those who write it */
+	pthread_mutex_t lock;
+	bool first_run; /* there was none */
 	int64_t join_time;
 	bool sync_old_done;
 	char sync_src[17];
 	int64_t sync_until;
+	char old_ip[ADDR_IP_MAX]; /* of the last run, when it was another */
 };
 
 /* Asks the trackers (60, 75, 69, 70, 109), in turn, until one answers; when
  * none does and the log remembers an earlier answer, goes on with that.
- * stop() is asked between tries. -ECANCELED when it says so. */
+ * stop() is asked between tries. -ECANCELED when it says so; -EINVAL with a
+ * sentence when a tracker will not have this storage. */
 int identity_learn(struct identity *id, const struct storage_conf *conf,
     struct db *log, bool (*stop)(void), char *err, size_t cap);
+void identity_fini(struct identity *id);
 
 /* .data_init_flag: loads or makes it; checks the marks of the store paths
  * (check_store_path_mark), makes missing ones. The message says which path
  * belongs to whom. */
 int identity_load_flag(struct identity *id, const struct storage_conf *conf,
     char *err, size_t cap);
-/* Any thread (locked inside): remembers the sync source; rewrites the file. */
+/* Any thread (locked inside): remembers the sync source; rewrites the file.
+ * The members are changed first and stay so when the file cannot be. */
 int identity_set_source(struct identity *id, const struct storage_conf *conf,
     bool old_done, const char *src, int64_t until);
+/* Any thread: a tracker knows of the change from old_ip; the file forgets
+ * it. */
+int identity_settle_address(struct identity *id,
+    const struct storage_conf *conf);
+
+/* The answer to GET_MY_IP: one or two addresses with a comma between. How
+ * many, or -EINVAL. */
+int identity_parse_ips(struct span text, struct addr out[2]);
+/* Is it, as a tracker sees us, the address we know? */
+bool identity_is_mine(const struct identity *id, const struct addr *ips,
+    size_t n);
 
 /* The address text for QUERY_FILE_INFO from the source field of a name: the
  * ip, or that of the id chosen for this peer's class (2.5); "" unknown. */
