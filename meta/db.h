@@ -33,6 +33,8 @@ int db_open_read(enum db_kind kind, const char *path, struct db **out,
 void db_close(struct db *db);
 
 const char *db_path(const struct db *db);
+/* Does a commit wait for the disk (synchronous = FULL)? */
+bool db_is_full(const struct db *db);
 /* The last error of this handle in SQLite's words. */
 const char *db_error(const struct db *db);
 

@@ -28,6 +28,7 @@ struct db {
 	enum db_kind kind;
 	char *path;
 	bool writing;
+	bool full; /* a commit waits for the disk */
 	int lock_fd;
 	struct sample_columns *samples; /* read when first needed */
 	struct db_tail tail;            /* DB_LOG, writing */

@@ -127,7 +127,10 @@ static int check_identity(struct db *db, bool *empty, char *err)
 static int set_up(struct db *db, bool full)
 {
 	int keep = 1;
-	int rc = db_exec(db, kinds[db->kind].pragmas);
+	int rc;
+
+	db->full = full;
+	rc = db_exec(db, kinds[db->kind].pragmas);
 
 	if (!rc)
 		rc = db_exec(db,
@@ -194,6 +197,11 @@ static int take_lock(struct db *db)
 	if (db->lock_fd == -EWOULDBLOCK)
 		return -EBUSY;
 	return db->lock_fd < 0 ? db->lock_fd : 0;
+}
+
+bool db_is_full(const struct db *db)
+{
+	return db->full;
 }
 
 int db_open(enum db_kind kind, const char *path, bool full, struct db **out,

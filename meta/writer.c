@@ -14,6 +14,11 @@
  * so when LONG_PAGES have gone by, the gate is closed for the moment that a
  * second one needs to copy what the first one left.
  *
+ * Where a commit needs no fsync it may also run in the thread that submits
+ * (writer_turn): an event loop that has queued the writes of a whole turn
+ * commits them at its end, and no thread has to be woken. A commit there that
+ * took long sends the work to the writer for a while, twice as long each time.
+ *
  * lock guards the queue, the flags and the statistics; gate is held by the
  * writer from begin to commit and by the checkpointer for that moment.
  */
@@ -36,6 +41,9 @@
 #define PASSIVE_PAGES 1000
 #define LONG_PAGES    8192
 #define IDLE_MS       1000
+#define SLOW_TURN     (3 * MONO_MS)
+#define PAUSE_MIN     (8 * MONO_MS)
+#define PAUSE_MAX     (2 * MONO_SEC)
 
 struct writer {
 	struct db *db;
@@ -54,6 +62,8 @@ struct writer {
 
 	pthread_t checkpoint_thread;
 	pthread_mutex_t gate;
+	mono_t no_turn_until; /* the gate guards these two */
+	mono_t turn_pause;
 	pthread_mutex_t checkpoint_lock;
 	pthread_cond_t checkpoint_work;
 	atomic_uint dirty; /* writes since the last checkpoint, about pages */
@@ -64,15 +74,9 @@ struct writer {
 
 /* --- the writer ---------------------------------------------------------- */
 
-static struct job *take_batch(struct writer *w)
+/* lock is held. */
+static struct job *cut_batch(struct writer *w)
 {
-	pthread_mutex_lock(&w->lock);
-	while (!w->head && !w->stopping) {
-		w->asleep = true;
-		pthread_cond_wait(&w->work, &w->lock);
-	}
-	w->asleep = false;
-
 	struct job *first = w->head;
 	struct job *last = first;
 	size_t n = first ? 1 : 0;
@@ -88,6 +92,20 @@ static struct job *take_batch(struct writer *w)
 		last->next = NULL;
 	}
 	w->stats.queued -= n;
+	return first;
+}
+
+static struct job *take_batch(struct writer *w)
+{
+	struct job *first;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->head && !w->stopping) {
+		w->asleep = true;
+		pthread_cond_wait(&w->work, &w->lock);
+	}
+	w->asleep = false;
+	first = cut_batch(w);
 	pthread_mutex_unlock(&w->lock);
 	return first;
 }
@@ -112,11 +130,11 @@ static int apply_all(struct writer *w, struct job *first)
 	return 0;
 }
 
+/* gate is held. */
 static void commit_batch(struct writer *w, struct job *first)
 {
 	int rc;
 
-	pthread_mutex_lock(&w->gate);
 	rc = db_begin(w->db);
 	if (!rc)
 		rc = apply_all(w, first);
@@ -128,10 +146,11 @@ static void commit_batch(struct writer *w, struct job *first)
 		db_rollback(w->db);
 		fail_all(first, rc);
 	}
-	pthread_mutex_unlock(&w->gate);
 }
 
-static void send_home(struct writer *w, struct job *first)
+/* mine: a mailbox whose owner calls, or NULL. */
+static void send_home(struct writer *w, struct job *first,
+    const struct mailbox *mine)
 {
 	struct job *next;
 
@@ -143,7 +162,7 @@ static void send_home(struct writer *w, struct job *first)
 			j->home = NULL;
 			pthread_cond_broadcast(&w->called);
 			pthread_mutex_unlock(&w->lock);
-		} else if (j->home) {
+		} else if (j->home && j->home != mine) {
 			job_go_home(j);
 		} else if (j->done) {
 			j->done(j);
@@ -188,13 +207,55 @@ static void *writer_main(void *arg)
 	while ((first = take_batch(w)) != NULL) {
 		const mono_t start = clock_mono();
 
+		pthread_mutex_lock(&w->gate);
 		commit_batch(w, first);
+		pthread_mutex_unlock(&w->gate);
 		count(w, first, clock_mono() - start);
 		if (w->after_commit)
 			w->after_commit(w->arg);
-		send_home(w, first);
+		send_home(w, first, NULL);
 	}
 	return NULL;
+}
+
+static void wake_writer(struct writer *w)
+{
+	bool wake;
+
+	pthread_mutex_lock(&w->lock);
+	wake = w->asleep && w->head;
+	w->asleep = w->asleep && !wake;
+	pthread_mutex_unlock(&w->lock);
+	if (wake)
+		pthread_cond_signal(&w->work);
+}
+
+/* gate is held. A commit in a thread of others shall be quick; when it was
+ * not, the writer does it for a while. */
+static void judge_turn(struct writer *w, mono_t start, mono_t end)
+{
+	if (end - start <= SLOW_TURN) {
+		w->turn_pause /= 2;
+		return;
+	}
+	w->turn_pause =
+	    w->turn_pause < PAUSE_MIN ? PAUSE_MIN : w->turn_pause * 2;
+	if (w->turn_pause > PAUSE_MAX)
+		w->turn_pause = PAUSE_MAX;
+	w->no_turn_until = end + w->turn_pause;
+}
+
+/* gate is held. */
+static struct job *turn_batch(struct writer *w, mono_t now)
+{
+	struct job *first;
+
+	if (now < w->no_turn_until)
+		return NULL;
+	pthread_mutex_lock(&w->lock);
+	first = cut_batch(w);
+	pthread_mutex_unlock(&w->lock);
+	return first;
 }
 
 /* --- the checkpointer ---------------------------------------------------- */
@@ -335,6 +396,41 @@ void writer_submit(struct writer *w, struct write *wr)
 	pthread_mutex_unlock(&w->lock);
 	if (wake)
 		pthread_cond_signal(&w->work);
+}
+
+void writer_queue(struct writer *w, struct write *wr)
+{
+	wr->job.next = NULL;
+	pthread_mutex_lock(&w->lock);
+	*w->tail = &wr->job;
+	w->tail = &wr->job.next;
+	w->stats.queued++;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_turn(struct writer *w, struct mailbox *mine)
+{
+	const mono_t start = clock_mono();
+	struct job *first = NULL;
+	mono_t end;
+
+	if (db_is_full(w->db) || pthread_mutex_trylock(&w->gate) != 0) {
+		wake_writer(w);
+		return;
+	}
+	first = turn_batch(w, start);
+	if (first)
+		commit_batch(w, first);
+	end = clock_mono();
+	judge_turn(w, start, end);
+	pthread_mutex_unlock(&w->gate);
+	if (first) {
+		count(w, first, end - start);
+		if (w->after_commit)
+			w->after_commit(w->arg);
+		send_home(w, first, mine);
+	}
+	wake_writer(w);
 }
 
 int writer_call(struct writer *w, struct write *wr)

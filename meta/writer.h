@@ -38,6 +38,14 @@ struct writer_stats {
 int writer_start(struct db *db, void (*after_commit)(void *arg), void *arg,
     struct writer **out);
 void writer_submit(struct writer *w, struct write *wr);
+/* For a thread that submits many in a row: queues without waking the writer;
+ * writer_turn must follow before the thread waits for anything. */
+void writer_queue(struct writer *w, struct write *wr);
+/* Commits what is queued (one batch) in the calling thread when that is cheap:
+ * synchronous is not FULL, nobody else commits just now, and the last commits
+ * here were quick; else wakes the writer. Writes whose home is `mine` are done
+ * before it returns. Call it only after writer_queue. */
+void writer_turn(struct writer *w, struct mailbox *mine);
 /* Submits and waits for the commit; for start-up, tests and slow paths. */
 int writer_call(struct writer *w, struct write *wr);
 void writer_get_stats(struct writer *w, struct writer_stats *out);

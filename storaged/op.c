@@ -270,7 +270,19 @@ void op_commit(struct op_flow *op, void (*next)(struct op_flow *op))
 	op->next = next;
 	w->write.job.done = on_committed;
 	w->write.job.home = loop_mailbox(op->ctx->loop);
-	writer_submit(op->ctx->st->log, &w->write);
+	op->ctx->queued = true;
+	writer_queue(op->ctx->st->log, &w->write);
+}
+
+void op_turn_end(void *arg)
+{
+	struct loop_ctx *ctx = arg;
+
+	/* Answers may begin the next request of a client that sends ahead. */
+	while (ctx->queued) {
+		ctx->queued = false;
+		writer_turn(ctx->st->log, loop_mailbox(ctx->loop));
+	}
 }
 
 /* --- what several commands need --- */

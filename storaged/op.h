@@ -83,7 +83,10 @@ void op_disk(struct op_flow *op, enum op_weight weight,
 void op_hold(struct op_flow *op, void (*held)(struct op_flow *op));
 /* Appends op->log.op (name, size ... filled by the caller; client and time
  * are filled here); then next with op->rc. */
+/* ... in one go with all others of this turn of the loop (loop.h). */
 void op_commit(struct op_flow *op, void (*next)(struct op_flow *op));
+/* loop_at_turn_end: commits what the turn queued; arg: struct loop_ctx. */
+void op_turn_end(void *arg);
 /* The piece was consumed; more may come. */
 void op_piece_done(struct op_flow *op);
 

@@ -236,6 +236,8 @@ static int start_loop(struct storage *st, size_t of)
 	rc = loop_new(&ctx->loop);
 	if (rc == 0)
 		rc = hub_new(ctx->loop, &hc, &ctx->hub);
+	if (rc == 0)
+		loop_at_turn_end(ctx->loop, op_turn_end, ctx);
 	snprintf(name, sizeof(name), "net-%u", (unsigned)st->n_loops & 0xff);
 	if (rc == 0)
 		rc = loop_start(ctx->loop, name);

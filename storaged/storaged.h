@@ -27,6 +27,7 @@ struct loop_ctx {
 	struct loop *loop;
 	struct hub *hub;
 	struct counters counters;
+	bool queued; /* rows for the log, committed when the turn ends */
 };
 
 struct storage {
