@@ -31,7 +31,7 @@
 #include "meta/follow.h"
 
 #define PATH_CAP      4096
-#define META_MAX      (1024 * 1024)
+#define META_MAX      ((size_t)1024 * 1024)
 #define COMMIT_EVERY  20000
 #define PROGRESS_EACH 1000
 

@@ -54,6 +54,7 @@ static int load_row(struct apply *a, struct span name, struct row *r)
 	    "SELECT id, last_seq, path, dir, ext, client, created_ms, size "
 	    "FROM file WHERE name = ?1");
 
+	memset(r, 0, sizeof(*r));
 	if (!st)
 		return db_errno(sqlite3_errcode(a->db->h));
 	db_bind_span(st, 1, name);

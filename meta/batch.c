@@ -7,7 +7,7 @@
 
 #include "base/macros.h"
 
-#define CHUNK_MIN (256 * 1024)
+#define CHUNK_MIN ((size_t)256 * 1024)
 
 struct batch_chunk {
 	struct batch_chunk *next;

@@ -148,6 +148,7 @@ int cluster_put_stamp(struct db *db, const char *group, const char *from,
 	return db_run(st);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven plain facts */
 int cluster_log_status(struct db *db, wall_t at, const char *group,
     const char *id, int from, int to, const char *reason)
 {

@@ -68,15 +68,13 @@ static const char *append(char **at, struct span a, const char *b)
 /* A remote name "M00/HH/LL/..." says what a tombstone does not keep. */
 static void place_of_name(struct file_row *r)
 {
-	unsigned path = 0;
-	unsigned high = 0;
-	unsigned low = 0;
+	const bool long_enough = strlen(r->remote) > 9;
+	const int path = long_enough ? query_hex2(r->remote + 1) : -1;
 
-	if (sscanf(r->remote, "M%2X/%2X/%2X", &path, &high, &low) == 3) {
-		r->path = path;
-		snprintf(r->dir, sizeof(r->dir), "%02X/%02X", high & 0xff,
-		    low & 0xff);
-	}
+	if (path < 0)
+		return;
+	r->path = (unsigned)path;
+	snprintf(r->dir, sizeof(r->dir), "%.5s", r->remote + 4);
 }
 
 static void numbers_of_row(sqlite3_stmt *st, struct file_row *r)
@@ -264,13 +262,15 @@ static size_t page_size(size_t before, size_t left)
 int64_t query_files(struct db *db, const struct file_filter *f, file_each each,
     void *arg)
 {
-	struct page p = { .rows = xcalloc(PAGE_LAST, sizeof(*p.rows)) };
+	struct page p = { 0 };
 	char cursor[FILE_CURSOR_MAX];
 	const char *after = f->after;
 	int64_t given = 0;
 	size_t size = 0;
 	int rc = 0;
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	p.rows = xcalloc(PAGE_LAST, sizeof(struct copied *));
 	while (!rc && (!f->limit || (uint64_t)given < f->limit)) {
 		size = page_size(size, f->limit ? f->limit - (size_t)given : 0);
 		p.cap = size;

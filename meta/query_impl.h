@@ -38,6 +38,8 @@ int where_prepare(struct db *db, const struct where *w, const char *sql,
 
 /* The remote name in a full id or remote name. */
 const char *query_remote(const char *id);
+/* Two hex digits: 0 to 255, or -1. */
+int query_hex2(const char *p);
 int query_group(struct db *db, char *out, size_t cap);
 
 #endif

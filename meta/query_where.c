@@ -203,20 +203,37 @@ static void add_types(struct where *w, unsigned types)
 	add_numbers(w, "f.type", list, n);
 }
 
+int query_hex2(const char *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const char c = p[i];
+
+		if (c >= '0' && c <= '9')
+			n = n * 16 + c - '0';
+		else if (c >= 'A' && c <= 'F')
+			n = n * 16 + c - 'A' + 10;
+		else
+			return -1;
+	}
+	return n;
+}
+
 /* "C4": every directory below; "C4/07": that one. */
 static void add_dir(struct where *w, const char *dir)
 {
-	unsigned high = 0;
-	unsigned low = 0;
-	int end = 0;
+	const size_t n = strlen(dir);
+	const int high = n >= 2 ? query_hex2(dir) : -1;
+	const int low = n == 5 && dir[2] == '/' ? query_hex2(dir + 3) : -1;
 
-	if (sscanf(dir, "%2X/%2X%n", &high, &low, &end) == 2 && !dir[end]) {
-		where_add(w, "f.dir = ?");
-		where_number(w, (int64_t)high * 256 + low);
-	} else if (sscanf(dir, "%2X%n", &high, &end) == 1 && !dir[end]) {
+	if (high >= 0 && n == 2) {
 		where_add(w, "f.dir BETWEEN ? AND ?");
 		where_number(w, (int64_t)high * 256);
 		where_number(w, (int64_t)high * 256 + 255);
+	} else if (high >= 0 && low >= 0) {
+		where_add(w, "f.dir = ?");
+		where_number(w, (int64_t)high * 256 + low);
 	} else {
 		w->rc = -EINVAL;
 	}

@@ -231,6 +231,7 @@ int sample_last(struct db *db, const char *subject, struct sample *out)
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven plain facts */
 int sample_read(struct db *db, const char *subject, int64_t step_ms,
     wall_t from, wall_t to, int (*each)(void *arg, const struct sample *s),
     void *arg)

@@ -47,7 +47,9 @@ static void allocate(struct usage *u, size_t cap)
 	u->cap = cap;
 	u->n = 0;
 	u->slots = xcalloc(cap, sizeof(*u->slots));
-	u->order = xcalloc(cap, sizeof(*u->order));
+	u->order =
+	    xcalloc(cap, sizeof(struct slot *)); /* NOLINT(bugprone-sizeof-expression):
+	                                            an array of pointers */
 }
 
 struct usage *usage_new(void)
@@ -85,7 +87,8 @@ static struct slot *find(struct usage *u, const struct key *k)
 {
 	size_t at = hash(k) & (u->cap - 1);
 
-	while (u->slots[at].used && memcmp(&u->slots[at].key, k, sizeof(*k)))
+	while (
+	    u->slots[at].used && memcmp(&u->slots[at].key, k, sizeof(*k)) != 0)
 		at = (at + 1) & (u->cap - 1);
 	return &u->slots[at];
 }
