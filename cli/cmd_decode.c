@@ -198,7 +198,6 @@ static enum status decode(struct out *out, const char *text,
 	struct span name = span_of(text);
 	struct fileid_name parsed;
 	size_t at = 0;
-	char todo[300];
 	uint8_t *bytes;
 	ssize_t n;
 	enum status st;
@@ -214,10 +213,8 @@ static enum status decode(struct out *out, const char *text,
 	if (n >= HEADER_SIZE) {
 		st = print_packet(out, reply_to, bytes, (size_t)n);
 	} else {
-		snprintf(todo, sizeof(todo), "%.200s\n%*s", text,
-		    (int)size_min(at, 200) + 1, "^");
-		st = err_usage(todo, "this is neither a file id nor a packet "
-		                     "in hexadecimal");
+		st = err_caret(text, at,
+		    "this is neither a file id nor a packet in hexadecimal");
 	}
 	free(bytes);
 	return st;

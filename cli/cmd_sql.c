@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +124,9 @@ static struct out_cell value_cell(struct out_column *c,
 		c->type = OUT_INT;
 		return out_number(v->integer);
 	case QUERY_REAL:
-		c->type = OUT_TEXT;
+		c->type = OUT_REAL;
+		if (!isfinite(v->real))
+			return out_unknown();
 		snprintf(buf, cap, "%.15g", v->real);
 		return out_text(buf);
 	default:

@@ -127,7 +127,6 @@ static enum status clean_id(const char *text, const char *group, char *out,
 	struct span g = { "", 0 };
 	struct span name = span_of(text);
 	size_t at = 0;
-	char todo[300];
 
 	if (fileid_parse(name, &parsed) == 0) {
 		strbuf_addf(&b, "%s/%s", group, text);
@@ -136,9 +135,7 @@ static enum status clean_id(const char *text, const char *group, char *out,
 		strbuf_add(&b, "/", 1);
 		strbuf_add(&b, name.p, name.n);
 	} else {
-		snprintf(todo, sizeof(todo), "%.200s\n%*s", text,
-		    (int)size_min(at, 200) + 1, "^");
-		return err_usage(todo, "this is no file id");
+		return err_caret(text, at, "this is no file id");
 	}
 	return b.failed ? err_usage(NULL, "%s is too long for an id", text)
 	                : STATUS_OK;

@@ -446,7 +446,7 @@ static enum status verify(struct verify *v)
 	st = err_worse(st, out_close(v->out, &end));
 	snprintf(summary, sizeof(summary),
 	    "%" PRIu64 " records, %" PRIu64 " files, %" PRIu64
-	    " with metadata: %" PRIu64 " findings%s",
+	    " metadata files; findings: %" PRIu64 "%s",
 	    v->records, v->files, v->meta, v->bad,
 	    v->trunk > 0 ? "; files in trunk files were not looked at" : "");
 	if (!v->cli->out.quiet)

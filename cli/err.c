@@ -88,6 +88,14 @@ static void json_text(const char *p, size_t n)
 	fprintf(stderr, "\"%s\"", buf);
 }
 
+static void show_line(const char *p, size_t n, int i)
+{
+	(void)i;
+	fputs("  ", stderr);
+	put_escaped(p, n);
+	fputc('\n', stderr);
+}
+
 static void do_json(const char *p, size_t n, int i)
 {
 	if (i > 0)
@@ -124,6 +132,7 @@ static ATTR_PRINTF(2, 0) void say(struct err e, const char *fmt, va_list ap)
 	fprintf(stderr, "%s: ", program);
 	put_escaped(text, strlen(text));
 	fputc('\n', stderr);
+	each_line(e.show, show_line);
 	each_line(e.todo, do_line);
 }
 
@@ -145,6 +154,24 @@ enum status err_usage(const char *todo, const char *fmt, ...)
 	say((struct err){ .status = STATUS_USAGE, .todo = todo }, fmt, ap);
 	va_end(ap);
 	return STATUS_USAGE;
+}
+
+enum status err_caret(const char *text, size_t at, const char *sentence)
+{
+	char safe[512];
+	char lines[1200];
+	struct strbuf b = strbuf_over(lines, sizeof(lines));
+	/* The caret stands below the character as it is shown. */
+	const size_t shown =
+	    str_escape(safe, sizeof(safe), text, size_min(at, strlen(text)));
+
+	strbuf_addf(&b, "%.500s\n%*s", text, (int)shown + 1, "^");
+	return err_say(
+	    (struct err){ .status = STATUS_USAGE,
+	        .subject = text,
+	        .show = lines,
+	        .todo = "an id looks like group1/M00/00/0A/NAME.ext" },
+	    "%s", sentence);
 }
 
 void err_note(const char *fmt, ...)

@@ -30,6 +30,7 @@ struct err {
 	enum status status;
 	int rc;              /* negative errno, a peer's positive one, or 0 */
 	const char *subject; /* what it was about, or NULL */
+	const char *show;    /* lines to look at, as they are, or NULL */
 	const char *todo;    /* remedies, one a line, or NULL */
 };
 
@@ -41,6 +42,8 @@ void err_as_json(bool on);
 enum status err_say(struct err e, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* The same for STATUS_USAGE with one remedy or NULL. */
 enum status err_usage(const char *todo, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* The same for a text that is wrong at one of its characters. */
+enum status err_caret(const char *text, size_t at, const char *sentence);
 /* A line that is no error: "fdfs: ...". */
 void err_note(const char *fmt, ...) ATTR_PRINTF(1, 2);
 /* Which of two statuses a command ends with. */

@@ -88,14 +88,17 @@ int fdfs_set_meta(struct client *c, const struct fid *id, char flag,
 /* Where a metadata answer ends: fits every stock server's limit. */
 #define FDFS_META_MAX (256 * 1024)
 
-#define FDFS_VERBS(V)                                                         \
-	V(put)                                                                \
-	V(get)                                                                \
-	V(cat) V(rm) V(stat) V(append) V(modify) V(truncate) V(regen) V(meta) \
-	    V(list) V(ping)
+#define FDFS_VERBS(V) \
+	V(put)        \
+	V(get)        \
+	V(cat)        \
+	V(rm)         \
+	V(stat) V(append) V(modify) V(truncate) V(regen) V(meta) V(list) V(ping)
 #define FDFS_DECLARE(name) \
 	enum status fdfs_run_##name(struct cli *cli, const void *options);
 FDFS_VERBS(FDFS_DECLARE)
+
+extern const struct program fdfs_program;
 
 /* Rows of the options of commands that have their own. */
 extern const struct opt_table fdfs_put_table, fdfs_get_table, fdfs_cat_table,

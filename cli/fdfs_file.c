@@ -18,14 +18,11 @@ enum status fdfs_parse_id(const char *text, struct fid *out)
 	struct span group;
 	struct span name;
 	size_t at = 0;
-	char todo[300];
 	struct strbuf b = strbuf_over(out->text, sizeof(out->text));
 
 	memset(&out->parsed, 0, sizeof(out->parsed));
 	if (fileid_split(text, &group, &name, &at) < 0) {
-		snprintf(todo, sizeof(todo), "%.200s\n%*s", text,
-		    (int)size_min(at, 200) + 1, "^");
-		return err_usage(todo, "this is no file id");
+		return err_caret(text, at, "this is no file id");
 	}
 	if (!str_copy_span(out->group, sizeof(out->group), group) ||
 	    !str_copy_span(out->name, sizeof(out->name), name) ||

@@ -8,17 +8,28 @@
 
 #include "cli/run.h"
 
+/* Lines are broken at blanks near 72 columns, never before a dot or a quote,
+ * which would make the next one a request. */
 static void text(FILE *out, const char *s)
 {
+	size_t column = 0;
+
 	if (*s == '.' || *s == '\'')
 		fputs("\\&", out);
-	for (; *s; s++) {
-		if (*s == '\\')
+	for (; *s; s++, column++) {
+		const size_t word = strcspn(s + 1, " ");
+
+		if (*s == ' ' && column + word > 72 && s[1] != '.' &&
+		    s[1] != '\'') {
+			fputc('\n', out);
+			column = 0;
+		} else if (*s == '\\') {
 			fputs("\\e", out);
-		else if (*s == '-')
+		} else if (*s == '-') {
 			fputs("\\-", out);
-		else
+		} else {
 			fputc(*s, out);
+		}
 	}
 }
 
@@ -37,6 +48,22 @@ static void word(FILE *out, const char *s)
 	fputc('"', out);
 }
 
+/* A line as it is typed. */
+static void literal(FILE *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\\')
+			fputs("\\e", out);
+		else if (*s == '-')
+			fputs("\\-", out);
+		else if (*s == '\'')
+			fputs("\\(aq", out);
+		else
+			fputc(*s, out);
+	}
+	fputc('\n', out);
+}
+
 static void sentences(FILE *out, const char *s)
 {
 	/* New sentence, new line, as mdoc asks. */
@@ -49,7 +76,8 @@ static void sentences(FILE *out, const char *s)
 		for (char *p = line; *p; p++)
 			*p = (char)(*p == '\n' ? ' ' : *p);
 		text(out, line);
-		fputc('\n', out);
+		fputs(line[0] && line[strlen(line) - 1] == '.' ? "\n" : ".\n",
+		    out);
 		s += n;
 		while (*s == ' ' || *s == '\n')
 			s++;
@@ -141,21 +169,19 @@ static void surroundings(FILE *out, const struct program *p)
 	      ".It Pa /etc/fdfs/client.conf\n"
 	      ".It Pa /etc/fdfs/storage.conf\n"
 	      ".It Pa /etc/fdfs/tracker.conf\n"
-	      "Looked at in this order when no option and no environment "
+	      "Looked at in this order when no option and no environment\n"
 	      "variable names a source.\n.El\n",
 	    out);
 	exit_list(out);
 	fputs(".Sh EXAMPLES\n.Bd -literal -offset indent\n", out);
 	for (size_t i = 0; p->examples && p->examples[i]; i++) {
-		text(out, p->examples[i]);
-		fputc('\n', out);
+		literal(out, p->examples[i]);
 	}
 	for (size_t i = 0; i < p->n_verbs; i++) {
 		const char *const *e = p->verbs[i].examples;
 
 		for (; e && *e; e++) {
-			text(out, *e);
-			fputc('\n', out);
+			literal(out, *e);
 		}
 	}
 	fprintf(out, ".Ed\n.Sh SEE ALSO\n%s", p->see);

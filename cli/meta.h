@@ -14,6 +14,8 @@
 	enum status meta_run_##name(struct cli *cli, const void *options);
 META_VERBS(META_DECLARE)
 
+extern const struct program meta_program;
+
 extern const struct opt_table meta_find_table, meta_find_filters,
     meta_stat_table, meta_status_table, meta_df_table, meta_sql_table,
     meta_decode_table, meta_adopt_table, meta_verify_table, meta_verify_stores;

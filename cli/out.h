@@ -42,6 +42,7 @@ extern const struct opt_table out_opt_table;
 enum out_type {
 	OUT_TEXT,
 	OUT_INT,
+	OUT_REAL, /* text: a decimal number */
 	OUT_BYTES,
 	OUT_COUNT,
 	OUT_PERCENT,

@@ -14,6 +14,7 @@
 static const char *const type_names[] = {
 	[OUT_TEXT] = "text",
 	[OUT_INT] = "number",
+	[OUT_REAL] = "number",
 	[OUT_BYTES] = "bytes",
 	[OUT_COUNT] = "count",
 	[OUT_PERCENT] = "percent",
@@ -64,8 +65,10 @@ static void hide(struct out *out, size_t column)
 
 static void show_default(struct out *out)
 {
-	const bool all = out->options.format == OUT_JSON ||
-	                 out->options.format == OUT_NDJSON;
+	const bool all =
+	    out->options.format == OUT_JSON ||
+	    out->options.format == OUT_NDJSON ||
+	    (out->layout.records && out->options.format == OUT_TABLE);
 
 	for (size_t i = 0; i < out->layout.n; i++)
 		if (all || !(out->layout.columns[i].flags & OUT_EXTRA))
@@ -169,6 +172,7 @@ bool out_plain(const struct out_column *c, const struct out_cell *cell,
 		return false;
 	switch (c->type) {
 	case OUT_TEXT:
+	case OUT_REAL:
 	case OUT_PAIRS:
 		return false;
 	case OUT_TIME:
@@ -244,6 +248,7 @@ char *out_value(const struct out *out, const struct out_column *c,
 		return xstrdup("-");
 	switch (c->type) {
 	case OUT_TEXT:
+	case OUT_REAL:
 		return cell->text.n ? safe_text(cell->text) : xstrdup("-");
 	case OUT_PAIRS:
 		return cell->text.n ? pairs_text(cell->text) : xstrdup("-");

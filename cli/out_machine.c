@@ -79,6 +79,8 @@ static void json_cell(const struct out_column *c, const struct out_cell *cell)
 	printf("\"%s\":", c->name);
 	if (!cell->known) {
 		fputs("null", stdout);
+	} else if (c->type == OUT_REAL) {
+		fwrite(cell->text.p, 1, cell->text.n, stdout);
 	} else if (c->type == OUT_PAIRS) {
 		json_pairs(cell->text);
 	} else if (c->type == OUT_TEXT) {
@@ -171,7 +173,7 @@ static void field(const struct out *out, const struct out_column *c,
 
 	if (!cell->known)
 		return;
-	if (c->type == OUT_TEXT)
+	if (c->type == OUT_TEXT || c->type == OUT_REAL)
 		text_field(f, cell->text);
 	else if (c->type == OUT_PAIRS)
 		pairs_field(f, cell->text);
