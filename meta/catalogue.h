@@ -57,10 +57,12 @@ struct catalogue_state {
 	uint64_t waiting;  /* operations */
 	int64_t behind_ms; /* age of the oldest operation not applied, 0 none */
 	uint64_t batches;
-	int last_error; /* 0 or -errno; it retries */
+	int last_error; /* 0 or -errno; it retries. -ESTALE: operations are
+	                   missing, only fdfs-meta adopt helps */
 };
 void catalogue_get_state(struct catalogue *c, struct catalogue_state *out);
-/* Applies what is in the log now (bounded), stops, closes. */
+/* Applies what is in the log now (bounded), stops, closes. Before the
+ * log_writer is stopped. */
 void catalogue_stop(struct catalogue *c);
 
 /* --- rebuild (fdfs-meta adopt): not while a daemon has it open --- */

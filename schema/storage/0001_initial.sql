@@ -4,8 +4,9 @@
 -- One row an operation, in the order in which they were committed. The last
 -- row is never trimmed, so that the numbers and running totals go on.
 CREATE TABLE operation (
-	-- sequence number, never used twice
-	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	-- sequence number, never used twice: the last row is never trimmed.
+	-- (AUTOINCREMENT would promise the same for a second page a commit.)
+	seq INTEGER PRIMARY KEY,
 	-- when it was recorded here, Unix time in milliseconds
 	at_ms INTEGER NOT NULL,
 	-- C create, A append, M modify, T truncate, D delete, U set metadata,
