@@ -141,7 +141,7 @@ static void check_group_space(struct snapshot *s, const struct group *g)
 	str_bytes(usable, sizeof(usable), (uint64_t)sp->usable);
 	raise_problem(s, "FD-SPACE-01",
 	    percent < USABLE_CRIT ? SEV_CRIT : SEV_WARN, g->name,
-	    "%s usable %s (%.1f %%)", g->name, usable, percent);
+	    "%s usable %s (%.1f%%)", g->name, usable, percent);
 }
 
 /* Has it been true for long enough? */

@@ -135,9 +135,11 @@ static void draw_title(struct canvas *c, const struct ui *ui)
 	        : ROLE_WARN,
 	    pill);
 	/* The pill changes its width: what is left of it must not move. */
-	right -= 10;
-	canvas_right(c, 0, 0, right, ROLE_TITLE, trackers);
-	right -= canvas_width(c, trackers) + 1;
+	right -= 13;
+	if (right - canvas_width(c, trackers) > 16) {
+		canvas_right(c, 0, 0, right, ROLE_TITLE, trackers);
+		right -= canvas_width(c, trackers) + 1;
+	}
 	x = 1 + canvas_text(c, 0, 1, right - 1, ROLE_TITLE, ui->cluster);
 	if (views[ui->view].crumb[0] && right - x > 6) {
 		x += canvas_text(c, 0, x, right - x, ROLE_DIM, " › ");
@@ -290,8 +292,6 @@ static void draw_keys(struct canvas *c, int y, const struct ui *ui)
 			break;
 		x = draw_hint(c, y, x, row->hint) + 2;
 	}
-	if (!ui->help && x + 6 < end)
-		draw_hint(c, y, x, "? help");
 	if (end > 1)
 		draw_hint(c, y, end + 1, last);
 }

@@ -251,9 +251,11 @@ static int run_screen(struct app *a, const sigset_t *mask)
 		    getenv("TERM") ? getenv("TERM") : "");
 		return EXIT_USAGE;
 	}
-	while (!(a->ui.wants & WANT_QUIT) && !caught) {
+	while (!caught) {
 		run_sources(a);
 		take_keys(a);
+		if (a->ui.wants & WANT_QUIT)
+			break;
 		if (a->draw_now || clock_mono() >= a->next_draw)
 			draw(a);
 		wait_until(a, sooner(a->next_draw, source_next(a->source)),

@@ -82,6 +82,9 @@ static void fill_rates(struct model *m, struct storage *st)
 	st->rate_span = meter_rates(
 	    k && !st->stale && st->status == ST_ACTIVE ? &k->meter : &none,
 	    st->rates);
+	/* A stock storage never counts what it sends: zero says nothing. */
+	if (st->stats.total_sync_out_bytes == 0)
+		st->rates[FLOW_SYNC_OUT].bytes = NAN;
 }
 
 /* What each tracker says of it, and whether they agree. */
@@ -110,8 +113,9 @@ static void fill_seen(const struct model *m, struct storage *st)
 
 /* Age of what this storage still has to receive, from two times the tracker
  * keeps: the last change at each other member, and up to where this one has
- * received. With more than two members it can only be a bound, since the
- * tracker does not say from whom. */
+ * received. It is a bound: the tracker does not say from whom, and a stock
+ * storage does not count every record that it received. Only nothing is exact.
+ */
 static void fill_behind(struct snapshot *s, struct storage *st)
 {
 	const int64_t synced = st->stats.last_synced_timestamp;
@@ -134,9 +138,9 @@ static void fill_behind(struct snapshot *s, struct storage *st)
 			worst = changed - synced;
 	}
 	st->alone = others == 0;
-	st->behind_bound = others > 1;
 	if (others > 0 && worst != INT64_MAX && !st->stale && st->status != 5)
 		st->behind = worst;
+	st->behind_bound = st->behind > 0;
 }
 
 static enum severity severity_of(const struct storage *st)

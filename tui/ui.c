@@ -63,13 +63,23 @@ static void open_prompt(struct ui *ui, enum prompt prompt, const char *text)
 }
 
 /* Filters as it is typed; what is no filter yet leaves the last one. */
-static void apply_filter(struct ui *ui, bool tell)
+static void apply_filter(struct ui *ui)
 {
 	char err[128];
 
-	if (table_set_filter(&ui->storages, ui->input, err, sizeof(err)) < 0 &&
-	    tell)
-		ui_say(ui, true, "%s", err);
+	(void)table_set_filter(&ui->storages, ui->input, err, sizeof(err));
+}
+
+/* What is no filter when it is done leaves the one before the prompt. */
+static void accept_filter(struct ui *ui)
+{
+	char err[128];
+
+	if (table_set_filter(&ui->storages, ui->input, err, sizeof(err)) == 0)
+		return;
+	ui_say(ui, true, "%s", err);
+	str_copy(ui->input, sizeof(ui->input), ui->before);
+	apply_filter(ui);
 }
 
 static void prompt_done(struct ui *ui)
@@ -78,7 +88,7 @@ static void prompt_done(struct ui *ui)
 
 	ui->prompt = PROMPT_NONE;
 	if (prompt == PROMPT_FILTER) {
-		apply_filter(ui, true);
+		accept_filter(ui);
 	} else if (prompt == PROMPT_FIND) {
 		str_copy(ui->find, sizeof(ui->find), str_trim(ui->input));
 		ui->hits.cursor[0] = '\0';
@@ -104,7 +114,7 @@ static void prompt_leave(struct ui *ui)
 	}
 	if (ui->prompt == PROMPT_FILTER) {
 		str_copy(ui->input, sizeof(ui->input), ui->before);
-		apply_filter(ui, false);
+		apply_filter(ui);
 	}
 	ui->prompt = PROMPT_NONE;
 }
@@ -144,7 +154,7 @@ static void prompt_key(struct ui *ui, int key)
 			str_copy(ui->input + n, sizeof(ui->input) - n, utf8);
 	}
 	if (ui->prompt == PROMPT_FILTER)
-		apply_filter(ui, false);
+		apply_filter(ui);
 }
 
 /* --- moving -----------------------------------------------------------------
@@ -203,8 +213,6 @@ static void open_row(struct ui *ui)
 			table_set_filter(&ui->storages, filter, err,
 			    sizeof(err));
 		go_to(ui, VIEW_STORAGES);
-	} else if (ui->view == VIEW_FILES) {
-		open_prompt(ui, PROMPT_FIND, ui->find);
 	}
 }
 

@@ -98,9 +98,14 @@ void view_storage(struct canvas *c, struct area a, struct ui *ui);
 void view_files(struct canvas *c, struct area a, struct ui *ui);
 void view_help(struct canvas *c, struct area a, struct ui *ui);
 void view_setup(struct canvas *c, struct area a, struct ui *ui);
+/* The capacity panel; gives the lines used. */
+int view_capacity(struct canvas *c, struct area a, struct ui *ui);
 /* No answer from any tracker; gives the lines used. */
 int view_trackers(struct canvas *c, struct area a, const struct ui *ui);
 void view_no_storages(struct canvas *c, struct area a, struct ui *ui);
+
+/* Two times of synchronisation, in words. */
+void view_sync_line(struct canvas *c, int y, const struct storage *st);
 
 /* The rows a table shows, loaded from the snapshot or the last answer. */
 void view_storages_load(struct ui *ui);

@@ -273,9 +273,11 @@ static void draw_hit(struct canvas *c, struct area a,
 		    type_name(hit->type));
 	y++;
 	label(c, y, "size");
-	x = canvas_printf(c, y, 11, ROLE_TEXT, "%s bytes (%s)",
-	    num_grouped(size, (int64_t)hit->size),
-	    num_bytes(human, (int64_t)hit->size));
+	x = canvas_printf(c, y, 11, ROLE_TEXT, "%s bytes",
+	    num_grouped(size, (int64_t)hit->size));
+	if (hit->size >= 1024)
+		x = canvas_printf(c, y, x, ROLE_TEXT, " (%s)",
+		    num_bytes(human, (int64_t)hit->size));
 	if (hit->has_crc)
 		canvas_printf(c, y, x + 4, ROLE_TEXT, "crc32 0x%08" PRIx32,
 		    hit->crc);
@@ -305,16 +307,19 @@ static void draw_query(struct canvas *c, int y, const struct ui *ui)
 	char files[NUM_MAX];
 	char bytes[NUM_MAX];
 	char sum[96] = "";
+	int w;
 
 	canvas_printf(c, y, 1, ROLE_PROMPT, "find");
-	canvas_text(c, y, 7, c->cols - 34, ui->find[0] ? ROLE_TEXT : ROLE_DIM,
-	    ui->find[0] ? ui->find : "everything, newest first");
 	if (f && f->state == FILES_READY && f->have_sum)
 		snprintf(sum, sizeof(sum), "%s %s %s",
 		    num_grouped(files, (int64_t)f->sum_files),
 		    f->sum_files == 1 ? "file" : "files",
 		    num_bytes(bytes, (int64_t)f->sum_bytes));
-	canvas_right(c, y, c->cols - 27, 26, ROLE_DIM, sum);
+	w = canvas_width(c, sum);
+	canvas_right(c, y, c->cols - 1 - w, w, ROLE_DIM, sum);
+	canvas_text(c, y, 7, c->cols - 10 - w,
+	    ui->find[0] ? ROLE_TEXT : ROLE_DIM,
+	    ui->find[0] ? ui->find : "everything, newest first");
 }
 
 static int draw_no_record(struct canvas *c, struct area a, const struct ui *ui,
@@ -408,8 +413,8 @@ void view_files(struct canvas *c, struct area a, struct ui *ui)
 	if (!f || f->n_dbs == 0) {
 		rest.y++;
 		used = draw_no_record(c, rest, ui,
-		    "No metadata file is known: give one with --db. An id can "
-		    "be decoded without.");
+		    "no metadata file is known (--db); an id is decoded "
+		    "without");
 		draw_help_lines(c, rest.y + used + 1, a.y + a.h);
 	} else if (f->state == FILES_FAILED) {
 		canvas_text(c, rest.y + 1, 1, a.w - 2, ROLE_WARN, f->error);

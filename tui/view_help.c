@@ -42,29 +42,39 @@ static int draw_group(struct canvas *c, struct area a, enum key_group group)
 	return y - a.y;
 }
 
+/* Where each group stands on a screen of at least 78 columns, and the room for
+ * it there. */
+static const struct {
+	int x, w;
+} places[N_KEY_GROUPS] = {
+	[KEYS_MOVE] = { 1, 24 },
+	[KEYS_LOOK] = { 26, 26 },
+	[KEYS_FIND] = { 53, 27 },
+};
+
+static int draw_signs(struct canvas *c, int y, int end)
+{
+	for (size_t i = 0; i < ARRAY_LEN(signs) && y < end; i++)
+		canvas_printf(c, y++, 1, ROLE_TEXT, "%s", signs[i]);
+	return y;
+}
+
 void view_help(struct canvas *c, struct area a, struct ui *ui)
 {
-	const bool two = a.w >= 78;
-	const int half = a.w > 100 ? 50 : (a.w - 2) / 2;
-	struct area at = { a.y, 1, a.h, two ? half - 1 : a.w - 1 };
-	int left;
-	int right = 0;
-	int y;
+	const bool beside = a.w >= 78;
+	int most = 0;
+	int y = a.y;
 
-	left = draw_group(c, at, KEYS_MOVE);
-	if (two)
-		at.x = half + 2;
-	else
-		at.y = a.y + left + 1;
-	at.h = a.y + a.h - at.y;
-	right = draw_group(c, at, KEYS_LOOK);
-	if (two) {
-		at = (struct area){ a.y + left + 1, 1, a.h - left - 1,
-			half - 1 };
-		left += 1 + draw_group(c, at, KEYS_FIND);
+	for (int g = 0; g < N_KEY_GROUPS; g++) {
+		const struct area at = { y, beside ? places[g].x : 1,
+			a.y + a.h - y, beside ? places[g].w : a.w - 2 };
+		const int used = draw_group(c, at, (enum key_group)g);
+
+		if (!beside)
+			y += used + 1;
+		if (used > most)
+			most = used;
 	}
-	y = a.y + (left > right ? left : right) + 1;
-	for (size_t i = 0; two && i < ARRAY_LEN(signs) && y < a.y + a.h; i++)
-		canvas_printf(c, y++, 1, ROLE_TEXT, "%s", signs[i]);
+	draw_signs(c, beside ? a.y + most + 1 : y, a.y + a.h);
 	snprintf(ui->status, sizeof(ui->status), "fdfs-top(1) has all of it");
 }

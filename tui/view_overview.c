@@ -15,181 +15,16 @@
 #include "tui/ui.h"
 
 #define WIDE        120
-#define GROUPS_MOST 8
+#define BLOCKS_MOST 8
 
-/* --- capacity ------------------------------------------------------------ */
-struct capacity_layout {
-	bool wide;
-	int bar; /* cells of the bar */
-};
-
-static struct capacity_layout capacity_layout(int w)
+/* A word on a rule that ends before column x. */
+static void label_end(struct canvas *c, int y, int x, const char *text)
 {
-	struct capacity_layout l = { .wide = w >= WIDE };
+	const int w = canvas_width(c, text);
 
-	/* Everything but the bar. */
-	l.bar = w - (l.wide ? 84 : 50);
-	if (l.bar < 6)
-		l.bar = 0;
-	return l;
-}
-
-static void capacity_head(struct canvas *c, struct area a,
-    struct capacity_layout l)
-{
-	int x = 10;
-
-	canvas_text(c, a.y, 1, 8, ROLE_HEADER, "GROUP");
-	if (l.bar) {
-		canvas_text(c, a.y, x, l.bar, ROLE_HEADER, "USED");
-		x += l.bar + 1;
-	}
-	canvas_right(c, a.y, x, 6, ROLE_HEADER, "USED%");
-	canvas_right(c, a.y, x + 7, 7, ROLE_HEADER, "TOTAL");
-	canvas_right(c, a.y, x + 15, 8, ROLE_HEADER, "USABLE");
-	x += 24;
-	if (l.wide) {
-		canvas_right(c, a.y, x, 8, ROLE_HEADER, "RESERVE");
-		canvas_right(c, a.y, x + 9, 7, ROLE_HEADER, "UP/s");
-		canvas_right(c, a.y, x + 17, 7, ROLE_HEADER, "DN/s");
-		canvas_right(c, a.y, x + 25, 8, ROLE_HEADER, "BEHIND");
-		x += 34;
-	}
-	canvas_right(c, a.y, x, 9, ROLE_HEADER, "READABLE");
-}
-
-static enum role usable_role(const struct space *sp)
-{
-	double share;
-
-	if (sp->usable == UNKNOWN || sp->total <= 0)
-		return ROLE_UNKNOWN;
-	share = (double)sp->usable / (double)sp->total;
-	return share < 0.03 ? ROLE_CRIT : share < 0.10 ? ROLE_WARN : ROLE_TEXT;
-}
-
-/* A value of old data carries a star. */
-static void put_value(struct canvas *c, int y, int x, int w, enum role role,
-    const char *text)
-{
-	canvas_right(c, y, x, w, role, text);
-}
-
-static void group_rates(struct canvas *c, int y, int x, const struct group *g)
-{
-	char buf[NUM_MAX];
-
-	put_value(c, y, x, 7, ROLE_TEXT,
-	    num_rate(buf, g->rates[FLOW_UPLOAD].ops));
-	put_value(c, y, x + 8, 7, ROLE_TEXT,
-	    num_rate(buf, g->rates[FLOW_DOWNLOAD].ops));
-	if (g->n_storages < 2)
-		str_copy(buf, sizeof(buf), "-");
-	else if (g->behind == UNKNOWN)
-		str_copy(buf, sizeof(buf), "?");
-	else if (g->n_storages > 2)
-		snprintf(buf, sizeof(buf), "≤%" PRId64 "s", g->behind);
-	else
-		str_duration(buf, sizeof(buf), g->behind);
-	put_value(c, y, x + 16, 8, ROLE_TEXT, buf);
-}
-
-static void capacity_row(struct canvas *c, int y, int w, const struct group *g,
-    bool old)
-{
-	const struct capacity_layout l = capacity_layout(w);
-	const struct space *sp = &g->space;
-	const double used = num_used_share(sp);
-	const enum role plain = old ? ROLE_STALE : ROLE_TEXT;
-	char buf[NUM_MAX];
-	char text[NUM_MAX + 4];
-	int x = 10;
-
-	canvas_text(c, y, 1, 16, plain, g->name);
-	if (l.bar && used >= 0)
-		chart_bar(c, y, x, l.bar,
-		    (struct bar){ used, sp->reserve > 0 ? (double)sp->reserve /
-		                                              (double)sp->total
-		                                        : 0 });
-	x += l.bar ? l.bar + 1 : 0;
-	num_percent(buf, sp->free < 0 ? UNKNOWN : sp->total - sp->free,
-	    sp->total);
-	snprintf(text, sizeof(text), "%s%s", buf, old ? "*" : "");
-	put_value(c, y, x, 6, plain, text);
-	put_value(c, y, x + 7, 7, plain, num_bytes(buf, sp->total));
-	snprintf(text, sizeof(text), "%s%s%s",
-	    usable_role(sp) == ROLE_TEXT || usable_role(sp) == ROLE_UNKNOWN
-	        ? ""
-	        : "!",
-	    num_bytes(buf, sp->usable), old ? "*" : "");
-	put_value(c, y, x + 15, 8, old ? ROLE_STALE : usable_role(sp), text);
-	x += 24;
-	if (l.wide) {
-		put_value(c, y, x, 8, plain, num_bytes(buf, sp->reserve));
-		group_rates(c, y, x + 9, g);
-		x += 34;
-	}
-	snprintf(text, sizeof(text), "%" PRId64 "/%" PRId64 "%s", g->readable,
-	    g->n_storages, old ? "*" : "");
-	put_value(c, y, x, 9,
-	    old                           ? ROLE_STALE
-	    : g->readable < g->n_storages ? ROLE_WARN
-	                                  : ROLE_TEXT,
-	    text);
-}
-
-/* Which group is the first shown, so that the cursor's is among them. */
-static size_t first_group(const struct ui *ui, size_t shown)
-{
-	const struct snapshot *s = ui->s;
-
-	for (size_t i = 0; i < s->n_groups; i++) {
-		if (strcmp(s->groups[i].name, ui->group) == 0)
-			return i < shown ? 0 : i - shown + 1;
-	}
-	return 0;
-}
-
-static int draw_capacity(struct canvas *c, struct area a, struct ui *ui)
-{
-	const struct snapshot *s = ui->s;
-	size_t shown = size_min(s->n_groups, GROUPS_MOST);
-	const bool sum = s->n_groups > 1;
-	size_t first;
-	char note[64];
-	char age[NUM_MAX];
-	int y = a.y;
-
-	if (a.h < 4)
-		return 0;
-	if ((size_t)a.h < shown + 2 + sum)
-		shown = (size_t)a.h - 2 - sum;
-	first = first_group(ui, shown);
-	if (s->live)
-		snprintf(note, sizeof(note), "usable = free − reserved");
-	else
-		snprintf(note, sizeof(note), "%s old*",
-		    num_age(age, (s->at - s->data_at) / 1000));
-	canvas_rule(c, y++, a.x, a.w, "Capacity", note);
-	capacity_head(c, (struct area){ y, a.x, 1, a.w }, capacity_layout(a.w));
-	y++;
-	for (size_t i = 0; i < shown; i++) {
-		const struct group *g = &s->groups[first + i];
-
-		capacity_row(c, y, a.w, g, !s->live);
-		if (!ui->batch && strcmp(g->name, ui->group) == 0) {
-			canvas_put(c, y, 0, ROLE_KEY, 0x25b8);
-			canvas_reverse(c, y, 0, 9);
-		}
-		y++;
-	}
-	if (sum)
-		capacity_row(c, y++, a.w, &s->all, !s->live);
-	if (shown < s->n_groups)
-		snprintf(ui->status, sizeof(ui->status),
-		    "groups %zu to %zu of %zu", first + 1, first + shown,
-		    s->n_groups);
-	return y - a.y;
+	canvas_text(c, y, x - w - 1, 1, ROLE_RULE, " ");
+	canvas_text(c, y, x - w, w, ROLE_DIM, text);
+	canvas_text(c, y, x, 1, ROLE_RULE, " ");
 }
 
 /* --- traffic ---------------------------------------------------------------
@@ -223,7 +58,7 @@ static void traffic_row(struct canvas *c, struct area a, const struct ui *ui,
 	} else {
 		str_copy(text, sizeof(text), "-");
 	}
-	put_value(c, a.y, x, 9, ROLE_TEXT, text);
+	canvas_right(c, a.y, x, 9, ROLE_TEXT, text);
 	if (flow_rows[flow].bytes >= 0) {
 		num_byte_rate(buf, r->bytes);
 		snprintf(text, sizeof(text), "%s%s", buf,
@@ -231,17 +66,18 @@ static void traffic_row(struct canvas *c, struct area a, const struct ui *ui,
 	} else {
 		str_copy(text, sizeof(text), "-");
 	}
-	put_value(c, a.y, x + 10, 9, ROLE_TEXT, text);
+	canvas_right(c, a.y, x + 10, 9, ROLE_TEXT, text);
 	if (flow_rows[flow].good >= 0)
 		num_failed(text, r);
-	put_value(c, a.y, x + 20, 9,
+	canvas_right(c, a.y, x + 20, 9,
 	    !isnan(r->failed) && r->failed > 0.001 ? ROLE_WARN : ROLE_TEXT,
 	    flow_rows[flow].good >= 0 ? text : "-");
 }
 
 static void span_text(int cells, char *buf, size_t cap)
 {
-	const int seconds = cells * HISTORY_STEP;
+	const int seconds =
+	    (cells < HISTORY_MAX ? cells : HISTORY_MAX) * HISTORY_STEP;
 
 	if (seconds < 120)
 		snprintf(buf, cap, "Traffic, last %d s", seconds);
@@ -262,8 +98,9 @@ static int draw_traffic(struct canvas *c, struct area a, struct ui *ui)
 	if (a.w - 43 >= 8)
 		span_text(a.w - 43, name, sizeof(name));
 	canvas_rule(c, y, a.x, a.w, name, "");
-	canvas_right(c, y, a.x + a.w - 29, 28, ROLE_RULE,
-	    " ops ── bytes ──── failed ─");
+	label_end(c, y, a.x + a.w - 21, "ops");
+	label_end(c, y, a.x + a.w - 11, "bytes");
+	label_end(c, y, a.x + a.w - 1, "failed");
 	y++;
 	for (size_t i = 0; i < n; i++)
 		chosen |= BIT(traffic_flows[i]);
@@ -445,9 +282,10 @@ static int draw_trackers(struct canvas *c, struct area a,
 	if (a.h < 2)
 		return 0;
 	canvas_rule(c, y, a.x, a.w, "Trackers", "");
-	if (a.w >= 66)
-		canvas_right(c, y, a.x + 28, 37, ROLE_RULE,
-		    " role ── version ────── up ── answer ");
+	label_end(c, y, a.x + 32, "role");
+	label_end(c, y, a.x + 44, "version");
+	label_end(c, y, a.x + 54, "up");
+	label_end(c, y, a.x + 64, "answer");
 	y++;
 	for (size_t i = 0; i < s->n_trackers && y < a.y + a.h; i++)
 		tracker_line(c, (struct area){ y++, a.x, 1, a.w }, s, i);
@@ -520,24 +358,35 @@ static struct area below(struct area a, int used, int most)
 	return a;
 }
 
+/* Lines that the panel of trackers may have on a narrow screen: none unless
+ * everything else fits, for the title tells of them already. */
+static int tracker_lines(const struct snapshot *s, struct area a)
+{
+	const int groups = (int)size_min(s->n_groups, 8);
+	const int others = groups + 2 + (groups > 1) + 5 + 3 + 3;
+	const int need = (int)s->n_trackers + 1;
+
+	return a.w < WIDE && a.h >= others + need ? need : 0;
+}
+
 static void draw_live(struct canvas *c, struct area a, struct ui *ui)
 {
 	const struct snapshot *s = ui->s;
 	const bool wide = a.w >= WIDE;
 	const int gap = a.h >= 28;
-	const int trackers = wide ? 0 : (int)s->n_trackers + 1;
+	const int trackers = tracker_lines(s, a);
 	/* What stands below keeps its lines while groups are many. */
-	int spare = a.h - 6 - 3 - trackers - 3;
+	const int spare = a.h - 5 - 3 - 2 - trackers;
 	int used;
 
-	used = draw_capacity(c, below(a, 0, spare < 4 ? 4 : spare), ui);
+	used = view_capacity(c, below(a, 0, spare < 4 ? 4 : spare), ui);
 	used += gap;
 	used += draw_middle(c,
 	    below(a, used, a.h >= 24 ? ARRAY_LEN(traffic_flows) + 1 : 5), ui);
 	used += gap;
-	used += draw_storages(c, below(a, used, wide ? 3 + GROUPS_MOST : 3), s,
+	used += draw_storages(c, below(a, used, wide ? 3 + BLOCKS_MOST : 3), s,
 	    wide);
-	if (!wide)
+	if (trackers > 0)
 		used +=
 		    gap + draw_trackers(c, below(a, used + gap, trackers), s);
 	used += gap;
@@ -557,7 +406,7 @@ static void draw_dead(struct canvas *c, struct area a, struct ui *ui)
 		    "Nothing on it is live.",
 		    num_time(at, s->data_at, s->at));
 		used++;
-		used += draw_capacity(c, below(a, used, a.h), ui);
+		used += view_capacity(c, below(a, used, a.h), ui);
 	}
 	if (ui->files && ui->files->n_dbs > 0 && a.h - used > 3) {
 		used++;
@@ -591,8 +440,9 @@ void view_overview(struct canvas *c, struct area a, struct ui *ui)
 		view_no_storages(c, a, ui);
 	} else {
 		snprintf(ui->status, sizeof(ui->status),
-		    "%zu groups, %zu storages · rates from heartbeats",
-		    s->n_groups, s->n_storages);
+		    "%zu %s, %zu %s · rates from heartbeats", s->n_groups,
+		    s->n_groups == 1 ? "group" : "groups", s->n_storages,
+		    s->n_storages == 1 ? "storage" : "storages");
 		draw_live(c, a, ui);
 	}
 }

@@ -34,8 +34,8 @@ static void draw_facts(struct canvas *c, int y, const struct storage *st,
 	    st->stats.current_conns, st->stats.alloc_conns,
 	    st->stats.max_conns);
 	canvas_printf(c, y, x,
-	    st->beat_age > BEAT_STALE ? ROLE_WARN : ROLE_TEXT,
-	    "  heartbeat %s ago", num_age(text, st->beat_age));
+	    st->beat_age > BEAT_STALE ? ROLE_WARN : ROLE_TEXT, "  heartbeat %s",
+	    num_age(text, st->beat_age));
 }
 
 static void draw_space(struct canvas *c, int y, int w, const struct storage *st)
@@ -75,6 +75,11 @@ static void counter_head(struct canvas *c, int y)
 	canvas_right(c, y, 69, 8, ROLE_HEADER, "failing");
 }
 
+static const char *num_zero(char *buf, int64_t n)
+{
+	return n == 0 ? "·" : num_grouped(buf, n);
+}
+
 static enum role number_role(const char *text)
 {
 	return strcmp(text, "?") == 0   ? ROLE_UNKNOWN
@@ -92,37 +97,40 @@ static void counter_row(struct canvas *c, int y, const struct storage *st,
 {
 	const struct flow_row *row = &flow_rows[f];
 	const struct rate *r = &st->rates[f];
+	const bool counted = row->good >= 0;
+	const bool sized = row->bytes >= 0;
+	/* A stock storage never counts what it sends: zero says nothing. */
+	const bool told =
+	    f != FLOW_SYNC_OUT || st->stats.total_sync_out_bytes > 0;
+	const int64_t all =
+	    counted ? stats_get(&st->stats, (size_t)row->total) : 0;
+	const int64_t good =
+	    counted ? stats_get(&st->stats, (size_t)row->good) : 0;
+	const int64_t bytes =
+	    sized ? stats_get(&st->stats, (size_t)row->bytes) : 0;
 	char buf[NUM_MAX];
 
 	canvas_text(c, y, 1, 12, ROLE_TEXT, row->name);
-	if (row->good >= 0) {
-		const int64_t all = stats_get(&st->stats, (size_t)row->total);
-		const int64_t good = stats_get(&st->stats, (size_t)row->good);
-
-		put(c, y, 13, 7, num_rate(buf, r->ops));
-		put(c, y, 21, 15, num_grouped(buf, good));
-		put(c, y, 37, 11, num_grouped(buf, all - good));
-		put(c, y, 69, 8, num_failed(buf, r));
-	}
-	if (row->bytes >= 0) {
-		put(c, y, 49, 9, num_byte_rate(buf, r->bytes));
-		put(c, y, 59, 9,
-		    num_bytes(buf, stats_get(&st->stats, (size_t)row->bytes)));
-	}
+	put(c, y, 13, 7, counted ? num_rate(buf, r->ops) : "-");
+	put(c, y, 21, 15, counted ? num_zero(buf, good) : "-");
+	put(c, y, 37, 11, counted ? num_zero(buf, all - good) : "-");
+	put(c, y, 49, 9, sized ? num_byte_rate(buf, r->bytes) : "-");
+	put(c, y, 59, 9,
+	    !sized       ? "-"
+	    : !told      ? "?"
+	    : bytes == 0 ? "·"
+	                 : num_bytes(buf, bytes));
+	put(c, y, 69, 8, counted ? num_failed(buf, r) : "-");
 }
 
 static void draw_sync(struct canvas *c, struct area a, const struct ui *ui,
     const struct storage *st)
 {
 	char one[NUM_MAX];
-	char two[NUM_MAX];
 	int y = a.y;
 
 	canvas_rule(c, y++, 0, a.w, "Sync and state", "");
-	canvas_printf(c, y++, 1, ROLE_TEXT,
-	    "last change here %s   received up to %s",
-	    num_stamp(one, st->stats.last_source_update),
-	    num_stamp(two, st->stats.last_synced_timestamp));
+	view_sync_line(c, y++, st);
 	if (st->alone)
 		canvas_printf(c, y++, 1, ROLE_TEXT,
 		    "no other storage of %s is up to receive from", st->group);

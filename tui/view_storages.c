@@ -328,6 +328,20 @@ void view_storages_load(struct ui *ui)
 		    sizeof(*ui->s->storages));
 }
 
+void view_sync_line(struct canvas *c, int y, const struct storage *st)
+{
+	char text[NUM_MAX];
+	int x = canvas_printf(c, y, 1, ROLE_TEXT, "last change here %s",
+	    num_stamp(text, st->stats.last_source_update));
+
+	if (st->stats.last_synced_timestamp > 0)
+		canvas_printf(c, y, x, ROLE_TEXT, "   received up to %s",
+		    num_stamp(text, st->stats.last_synced_timestamp));
+	else
+		canvas_printf(c, y, x, ROLE_TEXT,
+		    "   nothing received from peers yet");
+}
+
 static const char *rw_name(int mode)
 {
 	return mode == 6   ? "both"
@@ -340,15 +354,15 @@ static int seen_line(struct canvas *c, int y, const struct ui *ui,
     const struct storage *st)
 {
 	const struct snapshot *s = ui->s;
-	int x = canvas_printf(c, y, 1, ROLE_DIM, "trackers ");
+	int x = canvas_printf(c, y, 1, ROLE_DIM, "trackers");
 
 	for (size_t i = 0; i < s->n_asked; i++) {
 		if (st->seen[i] >= 0)
-			x = canvas_printf(c, y, x, ROLE_TEXT, " %s %s",
+			x = canvas_printf(c, y, x, ROLE_TEXT, "  %s %s",
 			    s->trackers[i].name,
 			    model_status_name(st->seen[i]));
 		else
-			x = canvas_printf(c, y, x, ROLE_UNKNOWN, " %s ?",
+			x = canvas_printf(c, y, x, ROLE_UNKNOWN, "  %s ?",
 			    s->trackers[i].name);
 	}
 	if (s->n_answering > 1)
@@ -384,10 +398,7 @@ static void draw_detail(struct canvas *c, struct area a, const struct ui *ui,
 	    "   store paths %" PRId64 "   next upload to M%02" PRIX64,
 	    st->stats.current_conns, st->stats.alloc_conns, st->stats.max_conns,
 	    st->paths, st->write_path);
-	canvas_printf(c, y++, 1, ROLE_TEXT,
-	    "last change here %s   received up to %s",
-	    num_stamp(up, st->stats.last_source_update),
-	    num_stamp(joined, st->stats.last_synced_timestamp));
+	view_sync_line(c, y++, st);
 	seen_line(c, y++, ui, st);
 	if (st->stale)
 		canvas_printf(c, y, 1, ROLE_DIM,
