@@ -105,7 +105,7 @@ const struct conf_key storage_keys[] = {
 	    "make outgoing connections from bind_addr too"),
 	KEY_COUNT("connect_timeout", connect_timeout, "10", 0,
 	    "seconds to wait for a tracker to take a connection"),
-	KEY_COUNT("network_timeout", network_timeout, "30", 0,
+	KEY_COUNT("network_timeout", network_timeout, "30", CONF_LIVE,
 	    "seconds without progress before a connection is closed"),
 	KEY_COUNT("max_connections", max_connections, "256", 0,
 	    "connections at a time; more are closed at once"),
@@ -363,6 +363,8 @@ void storage_conf_reload(struct storage_conf *now, struct storage_conf *fresh)
 	apply_log(now, fresh);
 	now->allow = fresh->allow;
 	fresh->allow = old;
+	__atomic_store_n(&now->network_timeout, fresh->network_timeout,
+	    __ATOMIC_RELAXED);
 	now->heart_beat_interval = fresh->heart_beat_interval;
 	now->stat_report_interval = fresh->stat_report_interval;
 	now->sync_stat_file_interval = fresh->sync_stat_file_interval;

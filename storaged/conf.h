@@ -38,7 +38,8 @@ struct storage_conf {
 	const char *bind_addr, *inner_bind_addr, *outer_bind_addr;
 	int64_t family; /* auto, IPv4, IPv6, both */
 	int64_t port;
-	int64_t connect_timeout, network_timeout; /* seconds */
+	int64_t connect_timeout;
+	int64_t network_timeout; /* seconds; atomic, for it is live */
 	int64_t max_connections;
 	int64_t work_threads; /* 0: half the cores */
 	const char *run_by_group, *run_by_user;

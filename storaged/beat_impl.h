@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the tracker sessions share: beat.c threads, connections
+ * and the loop; beat_join.c JOIN and whom we are filled by; beat_report.c what
+ * is told again and again; beat_members.c what the trackers tell back.
+ *
+ * beat->lock guards what several sessions see; it is never held while waiting
+ * for a tracker. beat->dest_lock is, by design: one session alone asks who
+ * shall fill us (cluster-protocol 1.11).
+ */
+#ifndef STORAGED_BEAT_IMPL_H
+#define STORAGED_BEAT_IMPL_H
+
+#include <pthread.h>
+
+#include "net/client.h"
+#include "proto/msg.h"
+#include "storaged/beat.h"
+#include "storaged/storaged.h"
+
+#define MEMBERS_MAX        32
+#define CHANGELOG_LINE_MAX 128
+#define SYNC_STOP_STATUS   99 /* NONE, never stored by a tracker */
+
+/* cluster-protocol 2.1 */
+enum member_status {
+	MEMBER_UNKNOWN = -1,
+	MEMBER_INIT = 0,
+	MEMBER_WAIT_SYNC = 1,
+	MEMBER_SYNCING = 2,
+	MEMBER_IP_CHANGED = 3,
+	MEMBER_DELETED = 4,
+	MEMBER_OFFLINE = 5,
+	MEMBER_ONLINE = 6,
+	MEMBER_ACTIVE = 7,
+	MEMBER_RECOVERY = 9,
+	MEMBER_NONE = 99
+};
+
+enum session_state { SESSION_DOWN, SESSION_JOINING, SESSION_ACTIVE };
+
+struct session {
+	struct beat *beat;
+	size_t index; /* in the list of trackers */
+	const struct tracker_entry *tracker;
+	pthread_t thread;
+
+	/* of the session's own thread */
+	enum session_state state;
+	bool knows_address; /* this tracker sees us as we see ourselves */
+	bool told_address;  /* the change of it (78) */
+	bool settled;       /* opinions were compared since the JOIN (59) */
+	bool sent_stats;
+	unsigned stats_at;              /* stat_changes of the last block */
+	int said;                       /* the failure that was logged last */
+	char carry[CHANGELOG_LINE_MAX]; /* a line that came in half */
+	size_t carried;
+
+	/* under beat->lock */
+	struct client *client;
+	struct client *side; /* for a single question */
+	bool answered;       /* any JOIN, if only with an error */
+	bool rejoin;
+	int notify_result; /* of the last SYNC_NOTIFY; -1 none yet */
+	struct beat_state shown;
+};
+
+struct beat {
+	struct storage *st;
+	pthread_mutex_t dest_lock;
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* stopping */
+	bool stopping;
+	int64_t heart_beat, stat_report; /* seconds */
+	int leader;                      /* index; -1 unknown */
+	struct msg_brief members[MEMBERS_MAX];
+	size_t n_members;
+	struct session sessions[MAX_TRACKERS];
+	size_t n;
+};
+
+/* beat.c */
+/* Waits; false when it was ended by beat_stop. */
+bool beat_pause(struct beat *b, int64_t ms);
+bool beat_stopping(struct beat *b);
+/* One question on a connection of its own to any tracker (0.4), QUIT, close.
+ * A reply must have no spans. As client_ask. */
+int beat_ask_once(struct session *s, const struct tracker_entry *t,
+    uint8_t command, const struct message *req, const void *in,
+    const struct message *reply, void *out);
+void session_set_status(struct session *s, int status);
+int session_status(struct session *s);
+const char *session_name(const struct session *s, char *buf, size_t cap);
+
+/* beat_join.c: 0, positive: a refusal, negative: the connection is of no
+ * use. */
+int session_join(struct session *s);
+
+/* beat_report.c, as above */
+int session_beat(struct session *s);
+int session_disk_usage(struct session *s);
+/* CHANGE_STATUS when this tracker, which is not the leader, thinks otherwise;
+ * 1 when it was sent: JOIN again. */
+int session_settle(struct session *s, bool *rejoin);
+
+/* beat_members.c */
+/* The body of a change notification (1.7). */
+int members_take(struct session *s, const void *body, size_t n);
+/* Our status in the list, or MEMBER_UNKNOWN; lock held by the caller. */
+int members_own_status(const struct beat *b);
+const char *member_status_name(int status);
+/* Asks until a tracker says that it leads (64); remembers it. */
+void members_find_leader(struct session *s);
+
+#endif

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a fresh connection to a joined one: our address, JOIN, who fills us.
+ *
+ * The status that a tracker holds for us is known from its JOIN reply and from
+ * what 87 and 88 do to it there (cluster-protocol 2.2); session_set_status
+ * follows that, since only the leader ever tells it again.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/daemon.h"
+#include "base/log.h"
+#include "storaged/beat_impl.h"
+
+/* What errno is called on the wire. */
+#define WIRE_ENOENT   2
+#define WIRE_EBUSY    16
+#define WIRE_EEXIST   17
+#define WIRE_EFAULT   14
+#define WIRE_EINVAL   22
+#define WIRE_EALREADY 114
+
+#define TRACKER_LINE_MAX 100
+
+/* A refusal is told when it is another than the last. */
+
+static ATTR_PRINTF(3, 4) int refused(struct session *s, int status,
+    const char *fmt, ...)
+{
+	char name[ADDR_TEXT_MAX];
+	char text[512];
+	va_list args;
+
+	if (s->said == status)
+		return status;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log_error("tracker_refuses", "tracker=%s status=%d: %s",
+	    session_name(s, name, sizeof(name)), status, text);
+	return status;
+}
+
+static void own_source(struct beat *b, struct msg_sync_source *out, bool *done)
+{
+	struct identity *me = &b->st->me;
+
+	pthread_mutex_lock(&me->lock);
+	memset(out, 0, sizeof(*out));
+	str_copy(out->id, sizeof(out->id), me->sync_src);
+	out->until = me->sync_until;
+	*done = me->sync_old_done;
+	pthread_mutex_unlock(&me->lock);
+}
+
+static void keep_source(struct beat *b, bool done,
+    const struct msg_sync_source *src)
+{
+	int rc = identity_set_source(&b->st->me, &b->st->conf, done, src->id,
+	    src->until);
+
+	if (rc < 0)
+		log_error("flag_file",
+		    "%s/data/.data_init_flag cannot be written: %s",
+		    b->st->conf.base_path, errstr(rc));
+}
+
+/* --- our address --- */
+
+static int check_address(struct session *s)
+{
+	struct storage *st = s->beat->st;
+	struct msg_get_my_ip m = { .port = (int32_t)st->conf.port };
+	struct msg_text reply;
+	struct addr ips[2];
+	int n;
+	int rc;
+
+	if (s->knows_address)
+		return 0;
+	str_copy(m.group, sizeof(m.group), st->me.group);
+	rc = client_ask(s->client, CMD_get_my_ip, &MSG(get_my_ip), &m,
+	    &MSG(text), &reply);
+	if (rc > 0)
+		return refused(s, rc, "it cannot tell our address");
+	if (rc < 0)
+		return rc;
+	n = identity_parse_ips(reply.text, ips);
+	if (n < 0 || !identity_is_mine(&st->me, ips, (size_t)n))
+		return refused(s, WIRE_EINVAL,
+		    "it sees this storage as %.*s, which is not the address "
+		    "that the first tracker told; set bind_addr with "
+		    "client_bind = true, or restart if the address changed",
+		    (int)size_min(reply.text.n, 2 * ADDR_IP_MAX), reply.text.p);
+	s->knows_address = true;
+	return 0;
+}
+
+/* 78: before JOIN, or the tracker would make a new record. */
+static int tell_address(struct session *s)
+{
+	struct storage *st = s->beat->st;
+	struct msg_ip_changed m;
+	char name[ADDR_TEXT_MAX];
+	int rc;
+
+	if (s->told_address || !st->me.old_ip[0])
+		return 0;
+	memset(&m, 0, sizeof(m));
+	str_copy(m.group, sizeof(m.group), st->me.group);
+	str_copy(m.old_ip, sizeof(m.old_ip), st->me.old_ip);
+	addr_ip(&st->me.ips[0], m.new_ip, sizeof(m.new_ip));
+	rc = beat_ask_once(s, s->tracker, CMD_report_ip_changed,
+	    &MSG(ip_changed), &m, NULL, NULL);
+	if (rc < 0)
+		return rc;
+	if (rc != 0 && rc != WIRE_EALREADY && rc != WIRE_ENOENT &&
+	    rc != WIRE_EEXIST && rc != WIRE_EBUSY)
+		return refused(s, rc,
+		    "it does not take the change of our address from %s to %s",
+		    m.old_ip, m.new_ip);
+	log_info("address_changed", "tracker=%s from=%s to=%s status=%d",
+	    session_name(s, name, sizeof(name)), m.old_ip, m.new_ip, rc);
+	s->told_address = true;
+	rc = identity_settle_address(&st->me, &st->conf);
+	if (rc < 0)
+		log_error("flag_file",
+		    "%s/data/.data_init_flag cannot be written: %s",
+		    st->conf.base_path, errstr(rc));
+	return 0;
+}
+
+/* --- JOIN --- */
+
+static void print_tracker(struct strbuf *b, const struct tracker_entry *t)
+{
+	char text[ADDR_TEXT_MAX];
+	char ip[ADDR_IP_MAX];
+
+	if (t->n == 1) {
+		strbuf_addf(b, "%s\n",
+		    addr_text(&t->addrs[0], text, sizeof(text)));
+		return;
+	}
+	strbuf_addf(b, "%s,", addr_ip(&t->addrs[0], ip, sizeof(ip)));
+	strbuf_addf(b, "%s\n", addr_text(&t->addrs[1], text, sizeof(text)));
+}
+
+static uint8_t status_to_send(struct beat *b)
+{
+	int status;
+	bool all_answered = true;
+
+	pthread_mutex_lock(&b->lock);
+	status = members_own_status(b);
+	for (size_t i = 0; i < b->st->conf.n_trackers; i++)
+		all_answered = all_answered && b->sessions[i].answered;
+	if (status < 0 && (b->st->conf.n_trackers == 1 || all_answered))
+		status = MEMBER_INIT;
+	pthread_mutex_unlock(&b->lock);
+	return (uint8_t)status;
+}
+
+static int refuse_join(struct session *s, int status)
+{
+	const struct storage *st = s->beat->st;
+
+	if (status == WIRE_ENOENT && st->me.params.use_storage_id)
+		return refused(s, status,
+		    "its list of storage ids has no %s, or it is not among the "
+		    "trackers of our list",
+		    st->me.id);
+	if (status == WIRE_ENOENT)
+		return refused(s, status,
+		    "it does not find itself in our list of trackers; check "
+		    "tracker_server");
+	if (status == WIRE_EFAULT)
+		return refused(s, status,
+		    "it lost its record of us; trying on until every tracker "
+		    "answered");
+	if (status == WIRE_EINVAL)
+		return refused(s, status,
+		    "port, store_path_count or subdir_count_per_path are not "
+		    "those of the other storages of group %s",
+		    st->me.group);
+	return refused(s, status, "it does not let us join");
+}
+
+static int send_join(struct session *s, bool *first, char src[17])
+{
+	struct beat *b = s->beat;
+	const struct storage *st = b->st;
+	char trackers[MAX_TRACKERS * TRACKER_LINE_MAX];
+	struct strbuf list = strbuf_over(trackers, sizeof(trackers));
+	struct msg_sync_source source;
+	struct msg_join_reply reply;
+	struct msg_join m;
+	bool done;
+	int rc;
+
+	own_source(b, &source, &done);
+	*first = !done;
+	for (size_t i = 0; i < st->conf.n_trackers; i++)
+		print_tracker(&list, &st->conf.trackers[i]);
+	memset(&m, 0, sizeof(m));
+	str_copy(m.group, sizeof(m.group), st->me.group);
+	m.storage_port = st->conf.port;
+	m.store_path_count = st->conf.store_path_count;
+	m.subdir_count_per_path = st->conf.subdir_count_per_path;
+	m.upload_priority = st->conf.upload_priority;
+	m.join_time = st->me.join_time;
+	m.up_time = st->up_time;
+	str_copy(m.version, sizeof(m.version), FDFS_PROTOCOL_VERSION);
+	m.init_flag = !done;
+	m.status = status_to_send(b);
+	if (st->me.params.use_storage_id)
+		str_copy(m.storage_id, sizeof(m.storage_id), st->me.id);
+	addr_ip(client_peer(s->client), m.tracker_ip, sizeof(m.tracker_ip));
+	m.tracker_count = (int64_t)st->conf.n_trackers;
+	m.trackers = (struct span){ list.buf, list.len };
+	rc = client_ask(s->client, CMD_join, &MSG(join), &m, &MSG(join_reply),
+	    &reply);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&b->lock);
+	s->answered = true;
+	if (rc == 0)
+		s->shown.status = reply.status;
+	pthread_mutex_unlock(&b->lock);
+	str_copy(src, 17, rc == 0 ? reply.src_id : "");
+	return rc ? refuse_join(s, rc) : 0;
+}
+
+/* --- who fills us --- */
+
+/* What 88 does to our status on the tracker. */
+static void follow_notify(struct session *s, bool has_source)
+{
+	int status = session_status(s);
+
+	if (has_source && status == MEMBER_INIT)
+		session_set_status(s, MEMBER_WAIT_SYNC);
+	else if (!has_source &&
+	         (status == MEMBER_INIT || status == MEMBER_WAIT_SYNC ||
+	             status == MEMBER_SYNCING))
+		session_set_status(s, MEMBER_ONLINE);
+}
+
+/* The highest status that any tracker has of us (71), or -1. */
+static int ask_highest_status(struct session *s)
+{
+	const struct storage *st = s->beat->st;
+	struct addr own = st->me.ips[0];
+	char text[ADDR_TEXT_MAX];
+	struct msg_group_address m;
+	struct msg_brief reply;
+	int highest = -1;
+
+	own.port = (uint16_t)st->conf.port;
+	addr_text(&own, text, sizeof(text));
+	memset(&m, 0, sizeof(m));
+	str_copy(m.group, sizeof(m.group), st->me.group);
+	m.address = span_of(text);
+	for (size_t i = 0; i < st->conf.n_trackers; i++) {
+		if (beat_ask_once(s, &st->conf.trackers[i],
+		        CMD_get_storage_status, &MSG(group_address), &m,
+		        &MSG(brief), &reply) == 0 &&
+		    (int)reply.status > highest)
+			highest = reply.status;
+	}
+	return highest;
+}
+
+static int take_source_reply(struct beat *b, bool done,
+    struct msg_source_reply *reply, struct msg_sync_source *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (msg_next(&MSG(sync_source), &reply->source, out) < 0)
+		return -EPROTO;
+	keep_source(b, done, out);
+	return 0;
+}
+
+/* Every tracker refuses the source we name (1.12, step 3). */
+static int ask_source_again(struct session *s)
+{
+	struct beat *b = s->beat;
+	int highest = ask_highest_status(s);
+	struct msg_source_reply reply;
+	struct msg_sync_source src;
+	bool done;
+	int rc;
+
+	if (highest < 0)
+		return 0;
+	rc = client_ask(s->client, CMD_sync_dest_query, NULL, NULL,
+	    &MSG(source_reply), &reply);
+	own_source(b, &src, &done);
+	if (rc == 0)
+		rc = take_source_reply(b, done, &reply, &src);
+	if (rc < 0)
+		return rc;
+	if (highest < MEMBER_OFFLINE && done)
+		keep_source(b, false, &src);
+	return 0;
+}
+
+static bool all_refuse(struct beat *b)
+{
+	bool all = true;
+
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = 0; i < b->st->conf.n_trackers; i++)
+		all = all && b->sessions[i].notify_result == WIRE_ENOENT;
+	pthread_mutex_unlock(&b->lock);
+	return all;
+}
+
+static bool is_leader(struct session *s)
+{
+	bool leads;
+
+	pthread_mutex_lock(&s->beat->lock);
+	leads = s->beat->leader == (int)s->index;
+	pthread_mutex_unlock(&s->beat->lock);
+	return leads;
+}
+
+/* Status 2 to SYNC_NOTIFY: the source we name is gone (1.12). */
+static int repair_source(struct session *s, const struct msg_sync_source *src)
+{
+	struct beat *b = s->beat;
+	const struct msg_sync_source none = { .until = 0 };
+	struct msg_sync_source now;
+	bool done;
+	int rc = 0;
+
+	members_find_leader(s);
+	own_source(b, &now, &done);
+	if (is_leader(s) && strcmp(now.id, src->id) == 0)
+		keep_source(b, done, &none);
+	if (all_refuse(b))
+		rc = ask_source_again(s);
+	return rc < 0 ? rc
+	              : refused(s, WIRE_ENOENT,
+	                    "it does not know %s as the source of our files; "
+	                    "asking again",
+	                    src->id);
+}
+
+static int sync_notify(struct session *s)
+{
+	struct beat *b = s->beat;
+	struct msg_sync_source src;
+	bool done;
+	int rc;
+
+	own_source(b, &src, &done);
+	rc = client_ask(s->client, CMD_sync_notify, &MSG(sync_source), &src,
+	    NULL, NULL);
+	if (rc >= 0) {
+		pthread_mutex_lock(&b->lock);
+		s->notify_result = rc;
+		pthread_mutex_unlock(&b->lock);
+	}
+	if (rc == 0)
+		follow_notify(s, src.id[0] != 0);
+	if (rc == WIRE_ENOENT)
+		return repair_source(s, &src);
+	if (rc > 0)
+		return refused(s, rc, "it refuses SYNC_NOTIFY");
+	return rc;
+}
+
+/* SYNC_DEST_REQ, by the first session that comes here (1.11). */
+static int ask_source(struct session *s)
+{
+	struct msg_source_reply reply;
+	struct msg_sync_source src;
+	int rc = client_ask(s->client, CMD_sync_dest_req, NULL, NULL,
+	    &MSG(source_reply), &reply);
+
+	if (rc == WIRE_ENOENT)
+		return refused(s, rc,
+		    "no storage of group %s is active that could give us its "
+		    "files; trying on",
+		    s->beat->st->me.group);
+	if (rc > 0)
+		return refused(s, rc,
+		    "it does not say who gives us the files "
+		    "of the group");
+	if (rc == 0)
+		rc = take_source_reply(s->beat, true, &reply, &src);
+	if (rc < 0)
+		return rc;
+	session_set_status(s, src.id[0] ? MEMBER_WAIT_SYNC : MEMBER_ONLINE);
+	log_info("sync_source", "source=%s until=%lld", src.id,
+	    (long long)src.until);
+	return 0;
+}
+
+static int settle_source(struct session *s)
+{
+	struct beat *b = s->beat;
+	struct msg_sync_source src;
+	bool done;
+	int rc;
+
+	pthread_mutex_lock(&b->dest_lock);
+	own_source(b, &src, &done);
+	rc = done ? sync_notify(s) : ask_source(s);
+	pthread_mutex_unlock(&b->dest_lock);
+	return rc;
+}
+
+int session_join(struct session *s)
+{
+	struct msg_sync_source src;
+	char tracker_src[17];
+	bool first;
+	bool done;
+	int rc = check_address(s);
+
+	s->settled = false;
+	s->sent_stats = false;
+	s->carried = 0;
+	if (rc == 0)
+		rc = tell_address(s);
+	if (rc == 0)
+		rc = send_join(s, &first, tracker_src);
+	if (rc)
+		return rc;
+	own_source(s->beat, &src, &done);
+	if (!tracker_src[0] && src.id[0])
+		rc = sync_notify(s);
+	if (rc == 0 && first)
+		rc = settle_source(s);
+	return rc ? rc : sync_notify(s);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* What a joined session tells its tracker again and again. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "storaged/beat_impl.h"
+
+#define ANSWER_ROOM (1 + (MEMBERS_MAX + 2) * 67)
+#define DISK_RECORD 16
+#define MIB         (1024 * 1024)
+
+/* A report whose answer may bring news (1.7). */
+static int report(struct session *s, uint8_t command, const void *body,
+    size_t n)
+{
+	uint8_t answer[ANSWER_ROOM];
+	size_t got;
+	int rc = client_call(s->client, command, body, n, answer,
+	    sizeof(answer), &got);
+
+	return rc ? rc : members_take(s, answer, got);
+}
+
+static int tell_refused(struct session *s, int rc, const char *what,
+    const char *why)
+{
+	char name[ADDR_TEXT_MAX];
+
+	if (rc > 0)
+		log_error("tracker_refuses", "tracker=%s status=%d: %s: %s",
+		    session_name(s, name, sizeof(name)), rc, what, why);
+	return rc;
+}
+
+/* --- CHANGELOG --- */
+
+/* "<time> <group> <old id> <status> <new id>", five columns. */
+static void take_change(struct session *s, char *line)
+{
+	struct storage *st = s->beat->st;
+	struct identity *me = &st->me;
+	char *save = NULL;
+	const char *when = strtok_r(line, " ", &save);
+	const char *group = strtok_r(NULL, " ", &save);
+	const char *old_id = strtok_r(NULL, " ", &save);
+	const char *status = strtok_r(NULL, " ", &save);
+	const char *new_id = strtok_r(NULL, " ", &save);
+	bool mine;
+	bool done;
+	int64_t until;
+
+	if (!when || !group || !old_id || !status ||
+	    strcmp(group, me->group) != 0)
+		return;
+	log_info("member_changed", "id=%s status=%s new=%s", old_id, status,
+	    new_id ? new_id : "");
+	pthread_mutex_lock(&me->lock);
+	mine = strcmp(old_id, me->sync_src) == 0;
+	done = me->sync_old_done;
+	until = me->sync_until;
+	pthread_mutex_unlock(&me->lock);
+	if (!mine)
+		return;
+	if (strcmp(status, "4") == 0)
+		(void)identity_set_source(me, &st->conf, done, "", 0);
+	else if (strcmp(status, "3") == 0 && new_id)
+		(void)identity_set_source(me, &st->conf, done, new_id, until);
+}
+
+/* An answer may end in the middle of a line: the rest comes next time. */
+static void take_changes(struct session *s, struct span text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '\n') {
+			s->carry[s->carried] = 0;
+			take_change(s, s->carry);
+			s->carried = 0;
+		} else if (s->carried < sizeof(s->carry) - 1) {
+			s->carry[s->carried++] = text.p[i];
+		}
+	}
+}
+
+static int session_changelog(struct session *s)
+{
+	struct msg_text reply;
+	int rc;
+
+	if (!s->beat->st->me.params.ip_changed_auto_adjust)
+		return 0;
+	rc = client_ask(s->client, CMD_changelog_req, NULL, NULL, &MSG(text),
+	    &reply);
+	if (rc == 0)
+		take_changes(s, reply.text);
+	/* 2: it has no record of us there, which does no harm (1.19). */
+	return rc == ENOENT ? 0 : rc;
+}
+
+/* --- BEAT and DISK_USAGE --- */
+
+/* What a beat does to our status on the tracker (2.2). */
+static void follow_beat(struct session *s)
+{
+	pthread_mutex_lock(&s->beat->lock);
+	if (s->shown.status == MEMBER_OFFLINE ||
+	    s->shown.status == MEMBER_ONLINE ||
+	    s->shown.status == MEMBER_RECOVERY)
+		s->shown.status = MEMBER_ACTIVE;
+	s->shown.last_beat = clock_wall_sec();
+	pthread_mutex_unlock(&s->beat->lock);
+}
+
+int session_beat(struct session *s)
+{
+	struct storage *st = s->beat->st;
+	unsigned at = __atomic_load_n(&st->stat_changes, __ATOMIC_RELAXED);
+	struct msg_beat_stats m;
+	uint8_t body[STATS_SIZE];
+	ssize_t n = 0;
+	int rc;
+
+	if (!s->sent_stats || at != s->stats_at) {
+		storage_stats(st, &m.stats);
+		m.stats.last_synced_timestamp = 0;
+		m.stats.last_heart_beat_time = 0;
+		n = msg_encode(&MSG(beat_stats), &m, body, sizeof(body));
+	}
+	follow_beat(s);
+	rc = report(s, CMD_beat, body, (size_t)n);
+	if (rc)
+		return tell_refused(s, rc, "BEAT",
+		    "the tracker does not take the heart beat");
+	s->sent_stats = true;
+	s->stats_at = at;
+	return session_changelog(s);
+}
+
+int session_disk_usage(struct session *s)
+{
+	struct stores *store = &s->beat->st->store;
+	size_t size = store->n * DISK_RECORD;
+	uint8_t *body = xcalloc(store->n, DISK_RECORD);
+	int rc;
+
+	for (size_t i = 0; i < store->n; i++) {
+		const struct store_path *p = &store->paths[i];
+		struct msg_disk_path m = {
+			.total_mb = (int64_t)(atomic_load(&p->total) / MIB),
+			.free_mb = (int64_t)(atomic_load(&p->avail) / MIB),
+		};
+
+		(void)msg_encode(&MSG(disk_path), &m, body + i * DISK_RECORD,
+		    DISK_RECORD);
+	}
+	rc = report(s, CMD_report_disk_usage, body, size);
+	free(body);
+	return tell_refused(s, rc, "DISK_USAGE",
+	    "every storage of a group needs the same store_path_count");
+}
+
+/* --- CHANGE_STATUS --- */
+
+static bool is_up(int status)
+{
+	return status == MEMBER_OFFLINE || status == MEMBER_ONLINE ||
+	       status == MEMBER_ACTIVE;
+}
+
+/* The leader's opinion, when it is to be told to this tracker; else -1. The
+ * opinions are compared once after each JOIN: later only the leader tells. */
+static int other_opinion(struct session *s)
+{
+	struct beat *b = s->beat;
+	int leaders = MEMBER_UNKNOWN;
+	int here;
+
+	pthread_mutex_lock(&b->lock);
+	here = s->shown.status;
+	if (b->leader >= 0 && b->leader != (int)s->index &&
+	    b->sessions[b->leader].shown.joined)
+		leaders = b->sessions[b->leader].shown.status;
+	if (b->leader == (int)s->index)
+		s->settled = true;
+	pthread_mutex_unlock(&b->lock);
+	if (leaders == MEMBER_UNKNOWN)
+		return MEMBER_UNKNOWN;
+	s->settled = true;
+	if (leaders == here || (is_up(leaders) && is_up(here)))
+		return MEMBER_UNKNOWN;
+	return leaders;
+}
+
+int session_settle(struct session *s, bool *rejoin)
+{
+	struct msg_one_status m;
+	char name[ADDR_TEXT_MAX];
+	int status;
+	int rc;
+
+	*rejoin = false;
+	status = s->settled ? MEMBER_UNKNOWN : other_opinion(s);
+	if (status == MEMBER_UNKNOWN)
+		return 0;
+	log_info("status_repaired", "tracker=%s has=%s leader=%s",
+	    session_name(s, name, sizeof(name)),
+	    member_status_name(session_status(s)), member_status_name(status));
+	m.status = (uint8_t)status;
+	rc = client_ask(s->client, CMD_change_status, &MSG(one_status), &m,
+	    NULL, NULL);
+	*rejoin = rc == 0;
+	return rc;
+}
