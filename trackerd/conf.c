@@ -18,6 +18,8 @@
 #define SOME      INT64_MAX
 #define DAY       INT64_C(86400)
 #define MB        INT64_C(1048576)
+#define TRUNK_MIN INT64_C(4194304)
+#define LOG_MAX   INT64_C(68719476736) /* 64 GB */
 
 /* A positive number that falls back to its default. */
 #define KEY_COUNT(name, field, dflt, flags, help)                   \
@@ -56,6 +58,7 @@
 	{                                                                  \
 		section, name, CONF_OBSOLETE, 0, NULL, 0, 0, NULL, 0, help \
 	}
+/* NOLINTBEGIN(bugprone-macro-parentheses): a field cannot have any */
 #define KEYS_ROTATION(section, target)                                         \
 	{ section, "log_file_rotate_everyday", CONF_BOOL, AT(target.everyday), \
 		"true", 0, 0, NULL, CONF_LIVE,                                 \
@@ -63,8 +66,7 @@
 	    { section, "log_file_rotate_time", CONF_TIME, AT(target.minute),   \
 		    "00:00", 0, 0, NULL, CONF_LIVE, "when" },                  \
 	    { section, "log_file_rotate_on_size", CONF_BYTES,                  \
-		    AT(target.on_size), "0", 0, 64 * 1024 * MB, NULL,          \
-		    CONF_LIVE,                                                 \
+		    AT(target.on_size), "0", 0, LOG_MAX, NULL, CONF_LIVE,      \
 		    "start a new log file beyond this size, "                  \
 		    "0 = never" },                                             \
 	{                                                                      \
@@ -72,6 +74,7 @@
 		    "15", 0, 36500, NULL, CONF_LIVE,                           \
 		    "delete older log files, 0 = keep"                         \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const char not_here[] = "FastDFS's threads and buffers; this tracker "
                                "has one loop and does not need it";
@@ -119,8 +122,7 @@ static const struct conf_key keys[] = {
 	{ "", "error_log_rotate_time", CONF_TIME, AT(log_old.minute), "00:00",
 	    0, 0, NULL, CONF_LIVE, "old name of log_file_rotate_time" },
 	{ "", "rotate_error_log_size", CONF_BYTES, AT(log_old.on_size), "0", 0,
-	    64 * 1024 * MB, NULL, CONF_LIVE,
-	    "old name of log_file_rotate_on_size" },
+	    LOG_MAX, NULL, CONF_LIVE, "old name of log_file_rotate_on_size" },
 
 	KEY_CHOICE("store_lookup", store_lookup, 2, CONF_FATAL,
 	    "group of an upload: 0 in turn, 1 store_group, 2 most free"),
@@ -165,7 +167,7 @@ static const struct conf_key keys[] = {
 	    "largest file in a slot; an eighth of trunk_file_size"),
 	KEY_NUMBER("trunk_alloc_alignment_size", trunk.alignment, "0",
 	    "slot sizes are multiples of it"),
-	KEY_BYTES("trunk_file_size", trunk.file_size, "64MB", 4 * MB, SOME,
+	KEY_BYTES("trunk_file_size", trunk.file_size, "64MB", TRUNK_MIN, SOME,
 	    "size of a trunk file"),
 	KEY_BOOL("trunk_free_space_merge", trunk.merge, "false", CONF_CLUSTER,
 	    "neighbouring free slots become one"),

@@ -33,13 +33,12 @@ struct cf_rotation {
 
 /* Sent to storages, acted upon by them (configuration.md section 3). */
 struct cf_trunk {
-	bool use;
+	bool use, merge, delete_unused, create_advance;
+	bool init_check, init_reload;
 	uint64_t slot_min, slot_max, file_size;
 	int64_t alignment;
-	bool merge, delete_unused, create_advance;
 	int64_t create_time, create_interval;
 	uint64_t create_threshold;
-	bool init_check, init_reload;
 	int64_t compress_min_interval, compress_interval, compress_time;
 	int64_t max_backups;
 };
@@ -49,7 +48,8 @@ struct cf_trunk {
 struct tracker_conf {
 	struct conf_file *file;
 
-	bool disabled;
+	bool disabled, ip_changed_auto_adjust, use_storage_id;
+	bool trust_storage_id, slave_use_link;
 	const char *base_path;
 	const char *bind_addr, *inner_bind_addr, *outer_bind_addr;
 	int64_t port, inner_port, outer_port;
@@ -68,14 +68,10 @@ struct tracker_conf {
 	int64_t download_server;
 	struct conf_reserve reserve;
 	int64_t check_active_interval;
-	bool ip_changed_auto_adjust;
 	int64_t sync_max_delay, sync_max_time;
-	bool use_storage_id;
 	const char *ids_filename;
 	int64_t id_type;
-	bool trust_storage_id;
 	const char *response_ip_size;
-	bool slave_use_link;
 	struct cf_trunk trunk;
 
 	int64_t sample_interval; /* [meta], seconds */

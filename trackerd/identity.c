@@ -11,7 +11,7 @@
 #include "trackerd/handlers.h"
 #include "trackerd/params.h"
 
-#define IDS_REPLY_MAX (60 * 1024)
+#define IDS_REPLY_MAX ((size_t)60 * 1024)
 
 /* Never fails: a storage that gets an error here ends itself. */
 void handle_get_my_ip(struct request *rq, const void *in)

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 
-#define IDS_FILE_MAX (4 * 1024 * 1024)
+#define IDS_FILE_MAX ((size_t)4 * 1024 * 1024)
 #define IDS_MAX      16777215
 
 struct source {

@@ -254,13 +254,15 @@ static int open_log(struct server *s)
 static int take_lock(struct server *s)
 {
 	const char *base = s->t.conf.base_path;
-	const int rc = daemon_lock(base, PID_NAME, &s->lock_fd);
+	int rc = daemon_lock(base, PID_NAME, &s->lock_fd);
 
 	if (rc == -EBUSY)
 		return fail(s,
-		    "another tracker runs on base_path %s (pid %d); stop it "
-		    "or use another base_path",
-		    base, daemon_running_pid(base, PID_NAME));
+		    "another tracker runs on base_path %s; stop it or use "
+		    "another base_path",
+		    base);
+	if (rc == 0)
+		rc = daemon_write_pid(s->lock_fd);
 	if (rc < 0)
 		return fail(s, "cannot write %s/data/%s.pid: %s", base,
 		    PID_NAME, errstr(rc));
@@ -344,8 +346,6 @@ static int start_loop(struct server *s)
 		rc = loop_on_signal(t->loop, SIGINT, on_term, s);
 	if (rc == 0)
 		rc = loop_on_signal(t->loop, SIGHUP, on_hup, s);
-	if (rc == 0)
-		rc = daemon_write_pid(s->lock_fd);
 	if (rc < 0)
 		return fail(s, "cannot start: %s", errstr(rc));
 	return 0;
@@ -358,6 +358,8 @@ static int start(struct server *s)
 
 	t->started = clock_wall_sec();
 	if (rc == 0)
+		rc = take_lock(s);
+	if (rc == 0)
 		rc = open_network(s);
 	if (rc == 0 &&
 	    daemon_become(t->conf.run_by_user, t->conf.run_by_group) < 0)
@@ -367,8 +369,6 @@ static int start(struct server *s)
 		    t->conf.run_by_user, t->conf.run_by_group);
 	if (rc == 0)
 		rc = open_log(s);
-	if (rc == 0)
-		rc = take_lock(s);
 	if (rc == 0)
 		rc = open_cluster(s);
 	if (rc == 0)

@@ -517,12 +517,10 @@ int persist_open(const char *base_path, struct cluster *c, struct persist **out,
 		return 0;
 	}
 	strbuf_addf(&b, "%s", text[0] ? text : errstr(rc));
-	if (rc == -EUCLEAN || rc == -ENOTSUP || rc == -EMEDIUMTYPE)
+	if (rc == -ENOTSUP || rc == -EMEDIUMTYPE)
 		strbuf_addf(&b,
-		    "; or move %s with its -wal and -shm files away: the "
-		    "cluster is learnt again from its storages within a "
-		    "heartbeat",
-		    dir);
+		    "; without it the cluster is learnt again from its "
+		    "storages within a heartbeat");
 	free(p);
 	return rc;
 }

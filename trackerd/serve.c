@@ -214,7 +214,7 @@ static void dispatch(struct request *rq, const struct framer *f)
 	const struct handler_row *row = handler_find(f->header.command);
 	union decoded in;
 
-	if (!row) {
+	if (!row || !f->cmd) {
 		reply_status(rq, EINVAL);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -114,15 +115,25 @@ static int64_t to_ms(struct timeval tv)
 	return (int64_t)tv.tv_sec * 1000 + tv.tv_usec / 1000;
 }
 
+/* The second number of statm. */
 static int64_t resident_kb(void)
 {
 	char *text = NULL;
-	int64_t pages = 0;
+	uint64_t pages = 0;
+	char *at;
 
-	if (fs_read_file("/proc/self/statm", 256, &text) > 0)
-		sscanf(text, "%*d %" SCNd64, &pages);
+	if (fs_read_file("/proc/self/statm", 256, &text) < 0)
+		return 0;
+	at = strchr(text, ' ');
+	if (at) {
+		char *end = strchr(++at, ' ');
+
+		if (end)
+			*end = 0;
+		(void)str_to_u64(at, &pages);
+	}
 	free(text);
-	return pages * sysconf(_SC_PAGESIZE) / 1024;
+	return (int64_t)pages * sysconf(_SC_PAGESIZE) / 1024;
 }
 
 static void sample_self(struct tracker *t, wall_t at)
