@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "net/conn_impl.h"
 
+#define SPAN_MAX_KIB (UINT64_C(1) << 32) /* 4 TiB; as seconds: for ever */
+
 static const uint8_t conn_next[] = {
 	[CONN_HEADER] =
 	    BIT(CONN_CONTENT) | BIT(CONN_RUNNING) | BIT(CONN_CLOSING),
@@ -89,8 +91,27 @@ void conn_release_block(struct conn *c)
 
 	c->block = NULL;
 	c->pos = c->end = 0;
-	if (block)
+	if (c->spilled)
+		free(block);
+	else if (block)
 		pool_put(&c->hub->pool, block);
+	c->spilled = false;
+}
+
+/* Requests sent ahead wait for the present answer, which may take its time:
+ * they must not keep a block from others meanwhile. */
+static void spill(struct conn *c)
+{
+	size_t n = c->end - c->pos;
+	uint8_t *copy = c->spilled ? NULL : malloc(n);
+
+	if (!copy)
+		return;
+	memcpy(copy, c->block + c->pos, n);
+	conn_release_block(c);
+	c->block = copy;
+	c->spilled = true;
+	c->end = n;
 }
 
 void conn_free_if_idle(struct conn *c)
@@ -138,6 +159,13 @@ static void begin_wait(struct conn *c, uint64_t span)
 	c->span = span;
 }
 
+/* Closed instead of answered (client-protocol 1.5). */
+static void got_quit(struct conn *c)
+{
+	c->owed = false;
+	conn_shut(c);
+}
+
 static void got_request(struct conn *c)
 {
 	const struct conn_app *app = c->hub->conf.app;
@@ -148,7 +176,7 @@ static void got_request(struct conn *c)
 	begin_wait(c, c->fr.left);
 	conn_enter(c, c->fr.left ? CONN_CONTENT : CONN_RUNNING);
 	if (c->fr.header.command == CMD_quit)
-		conn_close(c);
+		got_quit(c);
 	else if (c->fr.header.command == CMD_active_test)
 		conn_reply(c, 0, NULL, 0);
 	else
@@ -163,7 +191,7 @@ static void got_refused(struct conn *c)
 	begin_wait(c, c->fr.left);
 	conn_enter(c, CONN_RUNNING);
 	if (c->fr.header.command == CMD_quit)
-		conn_close(c);
+		got_quit(c);
 	else
 		conn_reply(c, EINVAL, NULL, 0);
 }
@@ -230,6 +258,8 @@ void conn_input(struct conn *c)
 		return;
 	if (c->pos == c->end && !c->lent)
 		conn_release_block(c);
+	else if (c->pos < c->end && !c->lent)
+		spill(c);
 	if (!must_wait(c))
 		conn_watch_read(c, true);
 }
@@ -295,7 +325,6 @@ void conn_give_back(struct conn *c)
 
 void conn_answered(struct conn *c)
 {
-	c->owed = false;
 	c->proven = true;
 	if (c->close_after) {
 		/* The peer must read the answer before a reset can reach it. */
@@ -324,20 +353,19 @@ void conn_close(struct conn *c)
 	if (c->state == CONN_CLOSING)
 		return;
 	c->close_after = true;
-	if (!c->owed) {
+	if (!c->owed && c->state != CONN_REPLY && !c->lingering)
 		conn_shut(c);
-	} else if (c->state == CONN_RUNNING || c->state == CONN_CONTENT) {
-		/* Asked instead of an answer: QUIT, a broken stream. */
-		c->owed = false;
-		conn_shut(c);
-	}
 }
 
 /* 10 waits, and for long bodies at least a kilobyte a second. */
 static bool overdue(const struct conn *c, mono_t now)
 {
-	mono_t limit = (mono_t)c->hub->conf.network_timeout * MONO_SEC;
-	mono_t total = 10 * limit + c->span / 1024 * MONO_SEC;
+	mono_t limit =
+	    __atomic_load_n(&c->hub->conf.network_timeout, __ATOMIC_RELAXED) *
+	    MONO_SEC;
+	uint64_t kib = c->span / 1024;
+	mono_t total =
+	    10 * limit + (kib < SPAN_MAX_KIB ? kib : SPAN_MAX_KIB) * MONO_SEC;
 
 	if (c->state == CONN_HEADER)
 		total = 2 * limit;

@@ -75,9 +75,11 @@ struct loop *hub_loop(struct hub *h);
 /* Any thread: gives the descriptor to the hub. */
 int hub_take(struct hub *h, int fd, const struct addr *peer);
 size_t hub_load(const struct hub *h); /* any thread: connections now */
-void hub_set_timeout(struct hub *h, unsigned network_timeout);
+void hub_set_timeout(struct hub *h, unsigned network_timeout); /* any thread */
 /* Closes every connection; those with something lent go when it is back. */
 void hub_close_all(struct hub *h);
+/* After the loop has ended, and with it every worker that could give something
+ * back. Connections still held are freed without a word to the daemon. */
 void hub_free(struct hub *h);
 void conn_counts_get(struct conn_counts *out); /* any thread */
 
@@ -104,7 +106,7 @@ void conn_drop_room(struct conn *c);
  * (client-protocol 1.4). */
 #define CONN_WINDOW (2 * 1024 * 1024)
 void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n);
-/* Header now, body in pieces: the body must add up to n. For long texts. */
+/* The piece or window that a handler said it borrowed. */
 void conn_give_back(struct conn *c);
 /* After the answer, if one is owed, or at once. */
 void conn_close(struct conn *c);

@@ -57,6 +57,7 @@ struct conn {
 
 	uint8_t *block; /* bytes [pos, end) wait to be parsed */
 	size_t pos, end;
+	bool spilled; /* block is not of the pool but allocated */
 	struct pool_waiter waiter;
 
 	uint8_t *room;

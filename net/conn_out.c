@@ -43,7 +43,6 @@ static void keep_rest(struct conn *c, const uint8_t *p, size_t n)
 	if (!c->out) {
 		log_error("reply_failed", "client=%s: no memory for %zu bytes",
 		    c->peer_ip, n);
-		c->owed = false;
 		conn_shut(c);
 		return;
 	}
@@ -52,19 +51,13 @@ static void keep_rest(struct conn *c, const uint8_t *p, size_t n)
 	c->out_end = n;
 }
 
-static void fail_output(struct conn *c)
-{
-	c->owed = false;
-	conn_shut(c);
-}
-
 /* Tries to send; true when all went out. */
 static bool send_now(struct conn *c, const uint8_t *p, size_t n, int flags)
 {
 	ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL | flags);
 
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		fail_output(c);
+		conn_shut(c);
 		return false;
 	}
 	if (sent == (ssize_t)n)
@@ -78,6 +71,7 @@ static bool send_now(struct conn *c, const uint8_t *p, size_t n, int flags)
 static void begin_reply(struct conn *c, int status, uint64_t n)
 {
 	conn_enter(c, CONN_REPLY);
+	c->owed = false;
 	c->moved = c->since = clock_mono();
 	c->span = n;
 	if (status == EINVAL && c->hub->conf.close_after_einval)
@@ -94,7 +88,8 @@ void conn_reply(struct conn *c, int status, const void *body, size_t n)
 	if (n + HEADER_SIZE > sizeof(small)) {
 		buf = malloc(n + HEADER_SIZE);
 		if (!buf) {
-			fail_output(c);
+			c->owed = false;
+			conn_shut(c);
 			return;
 		}
 	}
@@ -217,7 +212,7 @@ static bool flush_buffer(struct conn *c)
 	sent = send(c->fd, c->out + c->out_pos, n,
 	    MSG_NOSIGNAL | (c->file >= 0 ? MSG_MORE : 0));
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		fail_output(c);
+		conn_shut(c);
 		return false;
 	}
 	if (sent > 0) {
@@ -246,7 +241,7 @@ void conn_output(struct conn *c)
 			return;
 		s = send_window(c);
 		if (s == SENT_FAILED) {
-			fail_output(c);
+			conn_shut(c);
 			return;
 		}
 		if (c->file_left > 0) {

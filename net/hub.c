@@ -121,6 +121,7 @@ int hub_take(struct hub *h, int fd, const struct addr *peer)
 	a->job.done = on_arrival;
 	a->job.home = loop_mailbox(h->loop);
 	sock_nodelay(fd);
+	sock_keepalive(fd);
 	count_in(h);
 	job_go_home(&a->job);
 	return 0;
@@ -139,7 +140,8 @@ size_t hub_load(const struct hub *h)
 
 void hub_set_timeout(struct hub *h, unsigned network_timeout)
 {
-	h->conf.network_timeout = network_timeout;
+	__atomic_store_n(&h->conf.network_timeout, network_timeout,
+	    __ATOMIC_RELAXED);
 }
 
 void hub_close_all(struct hub *h)
@@ -156,11 +158,35 @@ void hub_close_all(struct hub *h)
 	}
 }
 
+/* A connection that was still held when its loop ended. Who held it is gone,
+ * so nobody is told. */
+static void abandon(struct conn *c)
+{
+	struct hub *h = c->hub;
+
+	TAILQ_REMOVE(&h->conns, c, link);
+	if (c->fd >= 0) {
+		conn_watch_read(c, false);
+		conn_watch_write(c, false);
+		close(c->fd);
+	}
+	pool_unwait(&h->pool, &c->waiter);
+	conn_release_block(c);
+	conn_drop_output(c);
+	framer_fini(&c->fr);
+	hub_uncount(h);
+	free(c);
+}
+
 void hub_free(struct hub *h)
 {
+	struct conn *c;
+
 	if (!h)
 		return;
 	on_turn_end(h);
+	while ((c = TAILQ_FIRST(&h->conns)) != NULL)
+		abandon(c);
 	timer_free(h->tick);
 	pool_fini(&h->pool);
 	free(h);

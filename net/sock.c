@@ -56,6 +56,13 @@ void sock_nodelay(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+void sock_keepalive(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
 int sock_stream(const struct addr *a)
 {
 	int fd = socket(a->family == 6 ? AF_INET6 : AF_INET,

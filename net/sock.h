@@ -10,6 +10,9 @@
 socklen_t sock_from_addr(const struct addr *a, struct sockaddr_storage *out);
 void sock_to_addr(const struct sockaddr_storage *sa, struct addr *out);
 void sock_nodelay(int fd);
+/* An idle connection may stay for ever; the kernel finds out when its peer
+ * is gone without a word. */
+void sock_keepalive(int fd);
 /* A non-blocking, close-on-exec stream socket for that family, or -errno. */
 int sock_stream(const struct addr *a);
 
