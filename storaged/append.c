@@ -3,10 +3,11 @@
  * Changes of appender files: append, modify, truncate, regenerate
  * (client-protocol 4.5-4.7, 4.13).
  *
- * The content is first staged in a temporary file, whoever sends it and
- * however slowly; only when it is complete the name is held, the row (which
- * names the staged file) committed, and the content applied. After a crash
- * recovery applies a staged file whose row is in the log and drops one without.
+ * The content is first staged, whoever sends it and however slowly: up to
+ * OP_INLINE_MAX bytes in the row itself, more in a temporary file that the row
+ * names. Only when it is complete the name is held, the row committed, and the
+ * content applied. After a crash recovery applies what the row holds or names
+ * and drops staged files without a row. op.h says how a row tells the two.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +22,8 @@
 #include "storaged/handlers.h"
 #include "storaged/op.h"
 
-#define HEAVY_PIECE (64 * 1024)
-#define READ_BLOCK  (256 * 1024)
+#define HEAVY_PIECE 65536
+#define READ_BLOCK  262144
 
 static int set_appender(struct op_flow *op, struct span name)
 {
@@ -63,14 +64,38 @@ static void fill_row(struct op_flow *op, enum op_code code)
 	row->offset = op->offset;
 	row->bytes = op->size;
 	row->crc = op->crc;
-	row->extra = span_of(op->temp);
+	row->extra = op->text ? (struct span){ op->text, op->text_n }
+	                      : span_of(op->temp);
 }
 
 /* --- append, modify --- */
 
+static bool fits_row(const struct op_flow *op)
+{
+	return op->size <= OP_INLINE_MAX && op->done == 0 && op->last;
+}
+
+/* The row carries the content: a letter, then the bytes. */
+static int stage_in_row(struct op_flow *op)
+{
+	op->text = malloc(op->piece_n + 1);
+	if (!op->text)
+		return -ENOMEM;
+	op->text[0] = OP_CONTENT_INLINE;
+	memcpy(op->text + 1, op->piece, op->piece_n);
+	op->text_n = op->piece_n + 1;
+	op->crc = sum_crc32(0, op->piece, op->piece_n);
+	op->done = op->piece_n;
+	return 0;
+}
+
 static int stage_step(struct op_flow *op)
 {
-	int rc = op_write_temp(op);
+	int rc;
+
+	if (fits_row(op))
+		return stage_in_row(op);
+	rc = op_write_temp(op);
 
 	if (rc == 0 && op->last && op->ctx->st->store.conf.full)
 		rc = fsync(op->fd) < 0 ? -errno : 0;
@@ -101,7 +126,7 @@ static int check_step(struct op_flow *op)
 		op->offset = (uint64_t)sb.st_size;
 	else if (op->offset > (uint64_t)sb.st_size)
 		rc = -EINVAL;
-	if (rc == 0 && op->size > 0)
+	if (rc == 0 && op->size > 0 && store_tight(op->path))
 		rc = reserve_range(fd, op);
 	close(fd);
 	end = op->offset + op->size;
@@ -134,8 +159,8 @@ static int apply_step(struct op_flow *op)
 
 	if (fd < 0)
 		return fd;
-	if (op->done == op->piece_n)
-		rc = fs_pwrite_all(fd, op->piece, op->piece_n,
+	if (op->text)
+		rc = fs_pwrite_all(fd, op->text + 1, op->text_n - 1,
 		    (off_t)op->offset);
 	else
 		rc = copy_staged(op, fd);
@@ -195,20 +220,15 @@ static void staged(struct op_flow *op)
 		op_reply(op, op->rc, NULL, 0);
 		return;
 	}
-	if (!op->last) {
-		op_piece_done(op);
-		return;
-	}
-	op_hold(op, change_check);
+	op_piece_done(op);
+	if (op->last)
+		op_hold(op, change_check);
 }
 
 static int change_content(struct op_flow *op)
 {
 	op_disk(op, op->piece_n >= HEAVY_PIECE ? OP_HEAVY : OP_LIGHT,
 	    stage_step, staged);
-	/* A body of one piece is applied from memory. */
-	if (op->begun && op->last)
-		op->keep = true;
 	return 0;
 }
 

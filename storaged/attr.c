@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Metadata and file information (client-protocol 4.10-4.12). The metadata in
- * force stands whole in the log's row, so the side file "<name>-m" can be
- * written again from it after a crash; it is replaced by rename.
+ * force stands whole in the log's row, so the side file "<name>-m" is written
+ * in place after the commit and written again from the row after a crash;
+ * readers and writers of one name take turns. An empty side file is none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +19,8 @@
 #include "storaged/handlers.h"
 #include "storaged/op.h"
 
-#define META_MAX   (256 * 1024)
-#define READ_BLOCK (256 * 1024)
+#define META_MAX   262144
+#define READ_BLOCK 262144
 
 #define FLAG_OVERWRITE 'O'
 #define FLAG_MERGE     'M'
@@ -33,6 +34,13 @@ static int stat_file(const struct op_flow *op, struct stat *sb)
 	if (rc < 0)
 		return rc;
 	return fstatat(op->path->data_fd, file, sb, 0) < 0 ? -errno : 0;
+}
+
+static int side_file_ok(const struct stat *sb)
+{
+	if (!S_ISREG(sb->st_mode) || sb->st_size > META_MAX)
+		return -EIO;
+	return sb->st_size == 0 ? -ENOENT : 0;
 }
 
 /* The side file's text; gives *out (free). -ENOENT: none. */
@@ -50,16 +58,15 @@ static int read_meta(const struct op_flow *op, char **out, size_t *n)
 	fd = openat(op->path->data_fd, file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &sb) < 0 || sb.st_size > META_MAX) {
-		close(fd);
-		return -EIO;
-	}
-	buf = malloc((size_t)sb.st_size + 1);
+	rc = fstat(fd, &sb) < 0 ? -errno : side_file_ok(&sb);
+	buf = rc == 0 ? malloc((size_t)sb.st_size + 1) : NULL;
 	got = buf ? fs_pread_all(fd, buf, (size_t)sb.st_size, 0) : -ENOMEM;
 	close(fd);
-	if (got < 0) {
+	if (rc == 0 && got < 0)
+		rc = (int)got;
+	if (rc < 0) {
 		free(buf);
-		return (int)got;
+		return rc;
 	}
 	*out = buf;
 	*n = (size_t)got;
@@ -118,11 +125,25 @@ static int settle_text(struct op_flow *op)
 	return rc;
 }
 
-static int write_side_file(struct op_flow *op)
+/* Opens the side file, and has room for the text before it is committed. */
+static int open_side_file(struct op_flow *op)
 {
-	op->piece = (const uint8_t *)op->text;
-	op->piece_n = op->text_n;
-	return op_write_temp(op);
+	char file[FILEID_DISK_MAX];
+	struct stat sb;
+	int rc = op_disk_path(op, "-m", file);
+
+	if (rc < 0)
+		return rc;
+	op->fd = openat(op->path->data_fd, file, O_WRONLY | O_CREAT | O_CLOEXEC,
+	    0644);
+	if (op->fd < 0 || fstat(op->fd, &sb) < 0)
+		return -errno;
+	op->result = (uint64_t)sb.st_size;
+	if (store_tight(op->path) &&
+	    fallocate(op->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)op->text_n) < 0 &&
+	    errno != EOPNOTSUPP)
+		return -errno;
+	return 0;
 }
 
 /* op->size: bytes received; nothing received in a merge changes nothing. */
@@ -135,8 +156,7 @@ static int prepare_step(struct op_flow *op)
 		return rc;
 	rc = settle_text(op);
 	if (rc == 0 && op->size > 0)
-		rc = write_side_file(op);
-	op->piece = NULL;
+		rc = open_side_file(op);
 	return rc;
 }
 
@@ -152,10 +172,10 @@ static int replace_step(struct op_flow *op)
 			return -errno;
 		return 0;
 	}
-	if (renameat(op->path->data_fd, op->temp, op->path->data_fd, file) < 0)
-		return -errno;
-	op->temp[0] = 0;
-	return 0;
+	rc = fs_pwrite_all(op->fd, op->text, op->text_n, 0);
+	if (rc == 0 && op->result > op->text_n)
+		rc = ftruncate(op->fd, (off_t)op->text_n) < 0 ? -errno : 0;
+	return rc;
 }
 
 static void set_answer(struct op_flow *op)
@@ -230,6 +250,11 @@ static void get_answer(struct op_flow *op)
 	free(text);
 }
 
+static void get_held(struct op_flow *op)
+{
+	op_disk(op, OP_LIGHT, get_step, get_answer);
+}
+
 static int get_decoded(struct op_flow *op, const struct framer *f)
 {
 	struct msg_file_ref m;
@@ -238,7 +263,7 @@ static int get_decoded(struct op_flow *op, const struct framer *f)
 	    op_check_group(op, m.group) < 0 ||
 	    op_set_name(op, m.name, 1, FILE_NAME_MAX) < 0)
 		return -EINVAL;
-	op_disk(op, OP_LIGHT, get_step, get_answer);
+	op_hold(op, get_held);
 	return 0;
 }
 

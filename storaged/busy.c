@@ -70,7 +70,7 @@ bool busy_take(struct busy *b, struct busy_hold *hold, struct span name)
 
 void busy_drop(struct busy *b, struct busy_hold *hold)
 {
-	struct busy_hold *heir = hold->queue;
+	struct busy_hold *heir;
 	struct busy_hold **at = bucket_of(b, hold->hash);
 
 	pthread_mutex_lock(lock_of(b, hold->hash));

@@ -17,7 +17,7 @@
 #include "storaged/handlers.h"
 #include "storaged/op.h"
 
-#define PREFETCH_BLOCK (256 * 1024)
+#define PREFETCH_BLOCK ((size_t)262144)
 
 static void download_count(struct op_flow *op, int rc)
 {

@@ -18,7 +18,7 @@
 #define TRIM_SEC  10
 #define TRIM_ROWS 1000
 #define DAY_MS    INT64_C(86400000)
-#define MIB       (1024 * 1024)
+#define MIB       UINT64_C(1048576)
 
 struct housekeeper {
 	struct storage *st;

@@ -59,6 +59,11 @@ struct op_flow {
 	size_t text_n;
 };
 
+/* The extra of a row of append or modify: OP_CONTENT_INLINE and the content,
+ * or the name of the staged file below data/ (".incoming/..."). */
+#define OP_INLINE_MAX     4096
+#define OP_CONTENT_INLINE '='
+
 struct handler {
 	/* Decodes; -errno is answered (and the rest drained). 0: under way. */
 	int (*request)(struct op_flow *op, const struct framer *f);

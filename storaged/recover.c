@@ -17,9 +17,10 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "meta/oplog.h"
+#include "storaged/op.h"
 #include "storaged/orphans.h"
 
-#define TAIL_MS   (10 * 60 * 1000)
+#define TAIL_MS   INT64_C(600000)
 #define TAIL_ROWS 1000000
 #define PAGE      1000
 
@@ -195,8 +196,32 @@ static int copy_all(int from, int to, off_t at)
 	return rc;
 }
 
-/* Content staged under the token in the row, if it is still there. */
-static int redo_content(struct recovery *r, const struct op *op)
+/* The row carries the content. */
+static int redo_inline(struct recovery *r, const struct op *op)
+{
+	char file[FILEID_DISK_MAX];
+	char now[OP_INLINE_MAX];
+	struct store_path *p = locate(r, op->name, "", file);
+	size_t n = op->extra.n - 1;
+	int fd;
+	int rc = 0;
+
+	if (!p || n > sizeof(now))
+		return 0;
+	fd = openat(p->data_fd, file, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fs_pread_all(fd, now, n, (off_t)op->offset) != (ssize_t)n ||
+	    memcmp(now, op->extra.p + 1, n) != 0)
+		rc = fs_pwrite_all(fd, op->extra.p + 1, n, (off_t)op->offset);
+	else
+		n = 0;
+	close(fd);
+	return rc < 0 ? rc : n > 0;
+}
+
+/* Content staged under the name in the row, if it is still there. */
+static int redo_staged(struct recovery *r, const struct op *op)
 {
 	char file[FILEID_DISK_MAX];
 	char temp[STORE_TEMP_MAX];
@@ -205,8 +230,7 @@ static int redo_content(struct recovery *r, const struct op *op)
 	int to;
 	int rc;
 
-	if (!p || op->extra.n == 0 ||
-	    !str_copy_span(temp, sizeof(temp), op->extra))
+	if (!p || !str_copy_span(temp, sizeof(temp), op->extra))
 		return 0;
 	from = openat(p->data_fd, temp, O_RDONLY | O_CLOEXEC);
 	if (from < 0)
@@ -223,17 +247,26 @@ static int redo_content(struct recovery *r, const struct op *op)
 	return rc < 0 ? rc : 1;
 }
 
+static int redo_content(struct recovery *r, const struct op *op)
+{
+	if (op->extra.n == 0)
+		return 0;
+	return op->extra.p[0] == OP_CONTENT_INLINE ? redo_inline(r, op)
+	                                           : redo_staged(r, op);
+}
+
 static int redo_one(struct recovery *r, const struct op *op)
 {
-	const struct name_note *n = names_find(&r->names, op->name);
+	/* Pass 1 has made a note of each. */
+	const struct name_note *n = names_note(&r->names, op->name);
 	const struct name_note *old;
-	bool gone = n && n->gone;
+	bool gone = n->gone;
 
 	switch (op->code) {
 	case OP_DELETE:
 		return n->presence == op->seq ? redo_delete(r, op) : 0;
 	case OP_RENAME:
-		old = names_find(&r->names, op->extra);
+		old = names_note(&r->names, op->extra);
 		return old->presence == op->seq && !gone ? redo_rename(r, op)
 		                                         : 0;
 	case OP_SET_META:

@@ -28,6 +28,8 @@
 #define PAUSE_MIN (8 * MONO_MS)
 #define PAUSE_MAX (2 * MONO_SEC)
 
+#define TIGHT_SPACE (UINT64_C(256) << 20)
+
 static bool is_dir_at(int fd, const char *name)
 {
 	struct stat sb;
@@ -265,6 +267,11 @@ int store_pick(struct stores *s, unsigned wanted, uint64_t size,
 	atomic_fetch_sub(&p->avail, size);
 	*out = p;
 	return 0;
+}
+
+bool store_tight(const struct store_path *p)
+{
+	return atomic_load(&p->avail) < TIGHT_SPACE;
 }
 
 struct fileid_place store_place(struct stores *s, const struct store_path *p)

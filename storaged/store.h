@@ -70,6 +70,9 @@ int store_pick(struct stores *s, unsigned wanted, uint64_t size,
     struct store_path **out);
 /* Reserve in bytes of a path (the tracker's value applied to it). */
 uint64_t store_reserve(const struct stores *s, const struct store_path *p);
+/* So little is free that a change must reserve its room before it is
+ * committed. */
+bool store_tight(const struct store_path *p);
 /* Directory for the next new file. */
 struct fileid_place store_place(struct stores *s, const struct store_path *p);
 /* NULL when the index is none of ours. */

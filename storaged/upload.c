@@ -21,7 +21,7 @@
 #include "storaged/op.h"
 
 #define NAME_TRIES  10
-#define HEAVY_PIECE (64 * 1024)
+#define HEAVY_PIECE 65536
 
 /* The clock that file times are taken from, so that the time in the name is
  * the file's. */
