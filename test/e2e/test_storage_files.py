@@ -222,8 +222,15 @@ def test_download_of_what_is_missing_keeps_the_connection(storage):
     assert storage.is_usable()
 
 
-def test_download_of_a_directory(storage):
-    storage.fails(wire.DOWNLOAD, download_body("M00/00/00/."), EISDIR)
+def test_download_of_a_directory(cluster, storage):
+    path = cluster.storage.path_of(NEVER)
+    path.mkdir()
+    try:
+        storage.fails(wire.DOWNLOAD, download_body(NEVER), EISDIR)
+        assert storage.is_usable()
+        storage.fails(wire.DELETE, file_ref(NEVER), EISDIR)
+    finally:
+        path.rmdir()
 
 
 def test_download_without_the_path_prefix(storage):

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 import wire
-from harness import STOCK, Cluster, wait_until
+from harness import STOCK, Cluster, mixed_programs, wait_until
 from wire import (EBUSY, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, download_body,
                   file_ref, group, i64, pad, upload_body)
 
@@ -95,9 +95,17 @@ def test_a_group_name_of_sixteen_letters(fresh):
 
 # --- several storages in a group -------------------------------------------
 
+def replicating():
+    """Programs for a group of two storages that are both active."""
+    programs = mixed_programs()
+    if programs is None:
+        pytest.skip("needs storages that replicate: FastDFS's are not here")
+    return programs
+
+
 @pytest.fixture(scope="module")
 def pair():
-    with Cluster("pair", storages=2) as made:
+    with Cluster("pair", storages=2, programs=replicating()) as made:
         yield made
 
 
@@ -153,7 +161,8 @@ def test_lists_are_sorted_by_the_text_of_the_id(pair):
 @pytest.mark.parametrize("how,want", [(1, 0), (2, 1)])
 def test_store_server_settings(fresh, how, want):
     """1: first by id; 2: lowest upload_priority."""
-    made = fresh(start=False, storages=2, tracker={"store_server": how})
+    made = fresh(start=False, storages=2, programs=replicating(),
+                 tracker={"store_server": how})
     made.storages[0].conf["upload_priority"] = 20
     made.storages[1].conf["upload_priority"] = 5
     made.start()
@@ -162,7 +171,7 @@ def test_store_server_settings(fresh, how, want):
 
 
 def test_a_source_that_is_down_is_replaced(fresh):
-    made = fresh(storages=2)
+    made = fresh(storages=2, programs=replicating())
     with made.storages[0].connect() as conn:
         name = conn.upload(b"x")
     made.storages[0].stop()
@@ -232,7 +241,7 @@ def write_ids(made, modes):
 
 def with_ids(fresh, tracker=None, modes=None):
     """Two storages with ids; their rw modes are set once they are active."""
-    made = fresh(start=False, storages=2, tracker={
+    made = fresh(start=False, storages=2, programs=replicating(), tracker={
         "use_storage_id": "true", "storage_ids_filename": "storage_ids.conf",
         "id_type_in_filename": "id", **(tracker or {})})
     write_ids(made, ("", ""))
