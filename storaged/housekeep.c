@@ -244,6 +244,9 @@ void housekeep_reload(struct housekeeper *k)
 		return;
 	}
 	storage_conf_reload(&st->conf, fresh);
+	for (size_t i = 0; i < st->n_loops; i++)
+		hub_set_timeout(st->loops[i]->hub,
+		    (unsigned)st->conf.network_timeout);
 	beat_set_intervals(st->beat, st->conf.heart_beat_interval,
 	    st->conf.stat_report_interval);
 	log_info("reloaded", "conf=%s", st->conf.path);

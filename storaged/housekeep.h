@@ -19,6 +19,7 @@ void housekeep_save(struct storage *st);
 int housekeep_start(struct storage *st, struct loop *loop,
     struct housekeeper **out);
 void housekeep_reload(struct housekeeper *k);
+/* After the loop and the log's writer have stopped. */
 void housekeep_stop(struct housekeeper *k);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fdfs-storaged: the command line; service.c does the rest. */
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,9 +49,16 @@ static int fail(const char *what)
 	return 1;
 }
 
-static int make_base_dirs(const char *base, char *err, size_t cap)
+/* Made by root they are given to the user who will write them. */
+static int make_base_dirs(const struct storage_conf *conf, char *err,
+    size_t cap)
 {
 	static const char *const subs[] = { "data", "logs", "meta" };
+	const char *base = conf->base_path;
+	const struct passwd *owner =
+	    geteuid() == 0 && conf->run_by_user && conf->run_by_user[0]
+	        ? getpwnam(conf->run_by_user)
+	        : NULL;
 	char path[1024];
 
 	for (size_t i = 0; i < ARRAY_LEN(subs); i++) {
@@ -58,6 +66,9 @@ static int make_base_dirs(const char *base, char *err, size_t cap)
 
 		snprintf(path, sizeof(path), "%s/%s", base, subs[i]);
 		rc = fs_make_dirs(path);
+		if (rc == 0 && owner &&
+		    chown(path, owner->pw_uid, owner->pw_gid) < 0)
+			rc = -errno;
 		if (rc < 0) {
 			snprintf(err, cap,
 			    "cannot make %s: %s; check "
@@ -95,7 +106,7 @@ static int prepare(const struct storage_conf *conf, bool foreground,
     int *lock_fd, char *err, size_t cap)
 {
 	unsigned fds = (unsigned)conf->max_connections * 2 + 256;
-	int rc = make_base_dirs(conf->base_path, err, cap);
+	int rc = make_base_dirs(conf, err, cap);
 
 	if (rc < 0)
 		return rc;
@@ -147,7 +158,9 @@ static int run(struct storage *st, bool background)
 		return background ? fail(err) : 1;
 	}
 	daemon_ready();
-	service_run(service);
+	/* A signal that came while parts started is no longer told. */
+	if (!stop_wanted())
+		service_run(service);
 	service_stop(service);
 	log_info("stopped", "pid=%d", (int)getpid());
 	log_close();

@@ -35,6 +35,7 @@ struct service {
 	size_t n_listeners;
 	struct housekeeper *keeper;
 	const char *const *indexed_keys;
+	char *key_text; /* what they point into */
 };
 
 static void meta_path(const struct storage *st, const char *name, char *out,
@@ -156,21 +157,18 @@ close_log:
 	return rc;
 }
 
-/* "a, b" -> { "a", "b" }; the text lives in the configuration. */
-static size_t split_keys(const char *text, const char *const **out)
+/* "a, b" -> { "a", "b" }, cut in place. */
+static size_t split_keys(char *text, const char *const **out)
 {
-	char *copy = xstrdup(text);
 	const char **keys = NULL;
 	size_t n = 0;
 	char *save = NULL;
 
-	for (char *k = strtok_r(copy, ", ", &save); k;
+	for (char *k = strtok_r(text, ", ", &save); k;
 	     k = strtok_r(NULL, ", ", &save)) {
 		keys = xrealloc(keys, n + 1, sizeof(*keys));
 		keys[n++] = k;
 	}
-	if (!n)
-		free(copy);
 	*out = keys;
 	return n;
 }
@@ -195,7 +193,8 @@ static int start_catalogue(struct service *s, char *err, size_t cap)
 
 	meta_path(st, "storage.db", log_path, sizeof(log_path));
 	meta_path(st, "catalogue.db", path, sizeof(path));
-	cc.n_indexed_keys = split_keys(st->conf.indexed_keys, &s->indexed_keys);
+	s->key_text = xstrdup(st->conf.indexed_keys);
+	cc.n_indexed_keys = split_keys(s->key_text, &s->indexed_keys);
 	cc.indexed_keys = s->indexed_keys;
 	rc = catalogue_start(&cc, &catalogue, why);
 	if (rc < 0)
@@ -241,8 +240,14 @@ static int start_loop(struct storage *st, size_t of)
 	snprintf(name, sizeof(name), "net-%u", (unsigned)st->n_loops & 0xff);
 	if (rc == 0)
 		rc = loop_start(ctx->loop, name);
+	if (rc < 0) {
+		hub_free(ctx->hub);
+		loop_free(ctx->loop);
+		free(ctx);
+		return rc;
+	}
 	st->loops[st->n_loops++] = ctx;
-	return rc;
+	return 0;
 }
 
 static int start_loops(struct storage *st, char *err, size_t cap)
@@ -421,7 +426,8 @@ static void on_close_all(struct job *job)
 	free(j);
 }
 
-static void close_connections(struct storage *st)
+/* Did all of them end in time? */
+static bool close_connections(struct storage *st)
 {
 	struct loop_ctx *least;
 
@@ -437,22 +443,26 @@ static void close_connections(struct storage *st)
 	     i < STOP_ROUNDS && st->n_loops > 0 && connections(st, &least) > 0;
 	     i++)
 		usleep(STOP_ROUND_US);
+	return st->n_loops == 0 || connections(st, &least) == 0;
 }
 
-static void stop_loops(struct storage *st)
+static bool stop_loops(struct storage *st)
 {
-	close_connections(st);
+	bool ended = close_connections(st);
+
 	for (size_t i = 0; i < st->n_loops; i++) {
 		loop_stop(st->loops[i]->loop);
 		loop_join(st->loops[i]->loop);
 	}
 	store_stop_workers(&st->store);
+	return ended;
 }
 
 static void free_loops(struct storage *st)
 {
-	for (size_t i = 0; i < st->n_loops; i++) {
+	for (size_t i = 0; i < st->n_loops; i++)
 		hub_free(st->loops[i]->hub);
+	for (size_t i = 0; i < st->n_loops; i++) {
 		loop_free(st->loops[i]->loop);
 		free(st->loops[i]);
 	}
@@ -465,14 +475,44 @@ static int apply_clean(struct write *w, struct db *db)
 	return db_mark_set(db, MARK_STATE, STATE_CLEAN);
 }
 
-static void stop_log(struct storage *st)
+static int apply_nothing(struct write *w, struct db *db)
+{
+	(void)w;
+	(void)db;
+	return 0;
+}
+
+/* The writer's thread looks at st->catalogue after each commit: when a write
+ * that was submitted afterwards is back, it has seen that there is none. */
+static void stop_catalogue(struct storage *st)
+{
+	struct catalogue *c = st->catalogue;
+	struct write w = { .apply = apply_nothing };
+
+	if (!c)
+		return;
+	__atomic_store_n(&st->catalogue, NULL, __ATOMIC_RELEASE);
+	(void)writer_call(st->log, &w);
+	catalogue_stop(c);
+}
+
+/* An operation that is recorded but was not carried out is left to recovery:
+ * then the stop is not a clean one. */
+static void stop_log(struct storage *st, bool ended)
 {
 	struct write w = { .apply = apply_clean };
+	bool clean =
+	    ended && !__atomic_load_n(&st->unapplied, __ATOMIC_RELAXED);
 	int rc;
 
 	if (!st->log)
 		return;
-	rc = writer_call(st->log, &w);
+	rc = clean ? writer_call(st->log, &w) : 0;
+	if (!clean)
+		log_warn("stop_unclean",
+		    "%s; the next start makes disk and log agree",
+		    ended ? "operations are recorded but not applied"
+		          : "connections did not end in time");
 	if (rc < 0)
 		log_error("stop_failed", "cannot mark the clean stop: %s",
 		    errstr(rc));
@@ -483,23 +523,23 @@ static void stop_log(struct storage *st)
 void service_stop(struct service *s)
 {
 	struct storage *st = s->st;
-	struct catalogue *catalogue = st->catalogue;
+	bool ended;
 
 	for (size_t i = 0; i < s->n_listeners; i++)
 		listener_free(s->listeners[i]);
 	if (st->beat)
 		beat_stop(st->beat);
-	stop_loops(st);
+	ended = stop_loops(st);
+	stop_catalogue(st);
+	stop_log(st, ended);
+	/* Its trim may have been at the writer until now. */
 	housekeep_stop(s->keeper);
-	/* The writer's thread looks at this after each commit. */
-	__atomic_store_n(&st->catalogue, NULL, __ATOMIC_RELEASE);
-	if (catalogue)
-		catalogue_stop(catalogue);
-	stop_log(st);
 	housekeep_save(st);
 	free_loops(st);
 	loop_free(s->main_loop);
 	store_close(&st->store);
 	busy_fini(&st->busy);
+	free((void *)(uintptr_t)s->indexed_keys);
+	free(s->key_text);
 	free(s);
 }

@@ -43,6 +43,7 @@ struct storage {
 	int64_t up_time;         /* unix */
 	struct beat *beat;
 	unsigned stat_changes; /* atomic; moves with every operation */
+	bool unapplied; /* atomic: a row's change was refused by a disk */
 };
 
 /* Counters of this run and before, with connections. Any thread. */
