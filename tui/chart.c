@@ -15,12 +15,11 @@ static uint32_t spark_char(const struct canvas *c, double share)
 	return 0x2580U + (uint32_t)level;
 }
 
-void chart_spark(struct canvas *c, int y, int x, int w, const double *values,
-    size_t n, double floor)
+void chart_spark(struct canvas *c, int y, int x, int w, struct series s)
 {
-	const size_t shown = size_min(n, w > 0 ? (size_t)w : 0);
-	const double *v = values + (n - shown);
-	double top = floor;
+	const size_t shown = size_min(s.n, w > 0 ? (size_t)w : 0);
+	const double *v = s.values + (s.n - shown);
+	double top = s.floor;
 
 	for (size_t i = 0; i < shown; i++) {
 		if (v[i] > top)

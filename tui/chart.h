@@ -9,11 +9,16 @@
 
 #include "tui/canvas.h"
 
-/* The last w of n values, oldest left, scaled from 0 to the largest of those
- * shown but never to less than floor. NaN (not known) stays blank; fewer than
- * w values stand at the right. */
-void chart_spark(struct canvas *c, int y, int x, int w, const double *values,
-    size_t n, double floor);
+struct series {
+	const double *values; /* oldest first, NaN: not known */
+	size_t n;
+	double floor; /* the least that a full cell stands for */
+};
+
+/* The last w values, oldest left, scaled from 0 to the largest of those shown
+ * but never to less than floor, so that noise does not look like load. What is
+ * not known stays blank; fewer than w values stand at the right. */
+void chart_spark(struct canvas *c, int y, int x, int w, struct series s);
 
 /* Parts of a whole, 0..1 each: used from the left in eighths, reserve from the
  * right, what is between is free. A part that is more than nothing is never

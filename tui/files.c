@@ -59,7 +59,7 @@ static void resolve(const char *given, char *path, size_t cap)
 	str_copy(path, cap, given);
 }
 
-/* --- the worker ---------------------------------------------------------- */
+/* --- the worker --- */
 static int open_handles(struct files *f, size_t i)
 {
 	struct handles *h = &f->handles[i];
@@ -276,7 +276,7 @@ static void files_run(struct job *job)
 	job_go_home(job);
 }
 
-/* --- the main loop -------------------------------------------------------- */
+/* --- the main loop --- */
 int files_start(const char *const *dbs, size_t n, struct files **out)
 {
 	struct files *f = xcalloc(1, sizeof(*f));

@@ -80,8 +80,7 @@ static void wait_until(const struct app *a, mono_t until, bool keys,
 	ppoll(fds, keys ? 3 : 2, until == NEVER ? NULL : &ts, mask);
 }
 
-/* --- sources -----------------------------------------------------------------
- */
+/* --- sources --- */
 static unsigned poll_ms(const struct app *a)
 {
 	const unsigned draw = a->o.interval_ms;
@@ -156,11 +155,12 @@ static void tend_files(struct app *a)
 	const struct files_view *f = a->ui.files;
 	const struct file_hit *hit;
 	const mono_t now = clock_mono();
-	const bool again = now >= a->next_search && !a->ui.paused &&
-	                   f->state == FILES_READY && f->took_us < SEARCH_CHEAP;
+	bool again;
 
-	if (a->ui.view != VIEW_FILES)
+	if (!f || a->ui.view != VIEW_FILES)
 		return;
+	again = now >= a->next_search && !a->ui.paused &&
+	        f->state == FILES_READY && f->took_us < SEARCH_CHEAP;
 	if ((a->ui.wants & WANT_SEARCH) || again) {
 		files_search(a->files, a->ui.find);
 		a->next_search = now + SEARCH_MS * MONO_MS;
@@ -171,8 +171,7 @@ static void tend_files(struct app *a)
 		files_detail(a->files, hit);
 }
 
-/* --- the screen
- * ---------------------------------------------------------------- */
+/* --- the screen --- */
 static void draw(struct app *a)
 {
 	int rows;
@@ -265,8 +264,12 @@ static int run_screen(struct app *a, const sigset_t *mask)
 	return caught ? 128 + caught : EXIT_FINE;
 }
 
-/* --- batch
- * --------------------------------------------------------------------- */
+static enum files_state files_state(const struct app *a)
+{
+	return a->ui.files ? a->ui.files->state : FILES_IDLE;
+}
+
+/* --- batch --- */
 static bool rates_known(const struct snapshot *s)
 {
 	for (size_t i = 0; i < s->n_storages; i++) {
@@ -285,8 +288,7 @@ static bool picture_ready(struct app *a)
 	const mono_t waited = clock_mono() - a->started;
 
 	if (a->ui.view == VIEW_FILES && a->o.n_dbs > 0 &&
-	    (a->ui.files->state == FILES_IDLE ||
-	        a->ui.files->state == FILES_SEARCHING))
+	    (files_state(a) == FILES_IDLE || files_state(a) == FILES_SEARCHING))
 		return false;
 	if (s->n_asked == 0 || a->ui.view == VIEW_FILES)
 		return true;
@@ -304,8 +306,7 @@ static int batch_status(const struct app *a)
 	if (caught)
 		return 128 + caught;
 	if (a->ui.view == VIEW_FILES && a->o.n_dbs > 0)
-		return a->ui.files->state == FILES_READY ? EXIT_FINE
-		                                         : EXIT_NOTHING;
+		return files_state(a) == FILES_READY ? EXIT_FINE : EXIT_NOTHING;
 	if (s->n_asked > 0 && !s->live)
 		return s->complete ? EXIT_NOTHING : EXIT_INCOMPLETE;
 	return s->complete ? EXIT_FINE : EXIT_INCOMPLETE;
@@ -313,7 +314,9 @@ static int batch_status(const struct app *a)
 
 static bool print_picture(struct app *a)
 {
-	if (a->o.json) {
+	if (a->ui.view == VIEW_FILES && files_state(a) == FILES_FAILED) {
+		fprintf(stderr, "fdfs-top: %s\n", a->ui.files->error);
+	} else if (a->o.json) {
 		json_print(stdout, &a->ui);
 		putchar('\n');
 	} else {
@@ -352,8 +355,7 @@ static int run_batch(struct app *a, const sigset_t *mask)
 	return batch_status(a);
 }
 
-/* --- start
- * --------------------------------------------------------------------- */
+/* --- start --- */
 /* The character set comes from the C library, never from names of locales. */
 static void choose_glyphs(struct app *a)
 {

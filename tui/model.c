@@ -74,7 +74,7 @@ void model_free(struct model *m)
 	free(m);
 }
 
-/* --- what happened -------------------------------------------------------- */
+/* --- what happened --- */
 static void tell(struct model *m, wall_t at, enum severity severity,
     const char *where, const char *fmt, ...) ATTR_PRINTF(5, 6);
 
@@ -176,7 +176,7 @@ static void take_leader(struct model *m, const struct answer *a)
 	str_copy(m->leader, sizeof(m->leader), leader);
 }
 
-/* --- feeding -------------------------------------------------------------- */
+/* --- feeding --- */
 bool known_is_leader(const struct model *m, size_t i)
 {
 	const struct answer *a = &m->answers[i];
@@ -259,7 +259,7 @@ void model_feed(struct model *m, size_t tracker, struct answer *a)
 	}
 }
 
-/* --- the lines of the past ------------------------------------------------ */
+/* --- the lines of the past --- */
 static void history_push(struct model *m, bool empty)
 {
 	if (m->n_history == HISTORY_MAX) {

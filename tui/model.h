@@ -79,7 +79,7 @@ struct rate {
 
 enum severity { SEV_OK, SEV_INFO, SEV_WARN, SEV_CRIT };
 
-/* --- what one tracker said ------------------------------------------- */
+/* --- what one tracker said --- */
 struct storage_fact {
 	char group[17];
 	struct msg_storage_record46 r;
@@ -102,7 +102,7 @@ struct answer {
 };
 void answer_clear(struct answer *a); /* frees the lists, zeroes */
 
-/* --- the snapshot ----------------------------------------------------- */
+/* --- the snapshot --- */
 struct tracker {
 	char name[8]; /* "t1" */
 	char address[64];

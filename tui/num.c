@@ -72,39 +72,40 @@ const char *num_percent(char *buf, int64_t part, int64_t whole)
 	return buf;
 }
 
-const char *num_rate(char *buf, double v)
+const char *num_rate(char *buf, double per_second)
 {
-	if (isnan(v) || v < 0)
+	if (isnan(per_second) || per_second < 0)
 		snprintf(buf, NUM_MAX, "?");
-	else if (v == 0)
+	else if (per_second == 0)
 		snprintf(buf, NUM_MAX, ZERO);
-	else if (v < 0.05)
+	else if (per_second < 0.05)
 		snprintf(buf, NUM_MAX, "<0.1");
-	else if (v < 9.95)
-		snprintf(buf, NUM_MAX, "%.1f", v);
+	else if (per_second < 9.95)
+		snprintf(buf, NUM_MAX, "%.1f", per_second);
 	else
-		str_count(buf, NUM_MAX, (uint64_t)llround(v));
+		str_count(buf, NUM_MAX, (uint64_t)llround(per_second));
 	return buf;
 }
 
-const char *num_byte_rate(char *buf, double v)
+const char *num_byte_rate(char *buf, double per_second)
 {
-	if (isnan(v) || v < 0)
+	if (isnan(per_second) || per_second < 0)
 		snprintf(buf, NUM_MAX, "?");
-	else if (v == 0)
+	else if (per_second == 0)
 		snprintf(buf, NUM_MAX, ZERO);
-	else if (v < 1)
+	else if (per_second < 1)
 		snprintf(buf, NUM_MAX, "<1");
 	else
-		str_bytes(buf, NUM_MAX, (uint64_t)llround(v));
+		str_bytes(buf, NUM_MAX, (uint64_t)llround(per_second));
 	return buf;
 }
 
 const char *num_failed(char *buf, const struct rate *r)
 {
-	if (isnan(r->tried))
-		snprintf(buf, NUM_MAX, "?");
-	else if (!(r->tried > r->ops))
+	/* Too few operations say nothing of a share. */
+	const bool some = isnan(r->tried) || r->tried > r->ops;
+
+	if (!some)
 		snprintf(buf, NUM_MAX, ZERO);
 	else if (isnan(r->failed))
 		snprintf(buf, NUM_MAX, "?");

@@ -290,8 +290,7 @@ int options_parse(int argc, char **argv, struct options *o)
 	return parse_view(o, argc, argv);
 }
 
-/* --- where a cluster is found ------------------------------------------------
- */
+/* --- where a cluster is found --- */
 struct found {
 	struct conf_list trackers;
 	const char *base_path;

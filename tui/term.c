@@ -38,13 +38,12 @@ static struct {
 	size_t restore_len;
 } term;
 
-/* --- themes ----------------------------------------------------------------
- */
+/* --- themes --- */
 struct theme_row {
 	enum role role;
-	attr_t mono;     /* without colours; also added to the colours */
-	short few, many; /* foreground of 8 and of 256 colours, -1 default */
-	attr_t colour;   /* instead of mono when there are colours */
+	attr_t mono;   /* without colours; also added to the colours */
+	int few, many; /* foreground of 8 and of 256 colours, -1 default */
+	attr_t colour; /* instead of mono when there are colours */
 };
 
 /* Okabe-Ito colours: nothing depends on telling red from green. */
@@ -86,7 +85,7 @@ static void load_theme(bool mono)
 	for (size_t i = 0; i < ARRAY_LEN(theme); i++) {
 		const struct theme_row *row = &theme[i];
 		struct look *look = &term.looks[row->role];
-		const short fg = COLORS >= 256 ? row->many : row->few;
+		const int fg = COLORS >= 256 ? row->many : row->few;
 
 		*look = (struct look){ colours ? row->colour : row->mono, 0 };
 		if (!colours)
@@ -94,13 +93,12 @@ static void load_theme(bool mono)
 		/* Few colours have no greys: dim serves. */
 		if (COLORS < 256 && row->few < 0)
 			look->attr = row->mono;
-		if (fg >= 0 && init_pair(pair, fg, -1) == OK)
+		if (fg >= 0 && init_pair(pair, (short)fg, -1) == OK)
 			look->pair = pair++;
 	}
 }
 
-/* --- giving it back ----------------------------------------------------------
- */
+/* --- giving it back --- */
 static void add_restore(const char *capability)
 {
 	const char *s = tigetstr(capability);
@@ -182,7 +180,8 @@ void term_suspend(void)
 {
 	def_prog_mode();
 	endwin();
-	raise(SIGSTOP);
+	signal(SIGTSTP, SIG_DFL);
+	raise(SIGTSTP);
 	reset_prog_mode();
 	refresh();
 }
@@ -193,8 +192,7 @@ void term_size(int *rows, int *cols)
 	*cols = COLS;
 }
 
-/* --- keys
- * ----------------------------------------------------------------------- */
+/* --- keys --- */
 static const struct {
 	wint_t code;
 	int key;
@@ -248,8 +246,7 @@ int term_key(void)
 	}
 }
 
-/* --- drawing
- * ---------------------------------------------------------------------- */
+/* --- drawing --- */
 static bool same_look(const struct cell *a, const struct cell *b)
 {
 	return a->role == b->role && a->reverse == b->reverse;

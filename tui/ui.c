@@ -53,8 +53,7 @@ static void go_to(struct ui *ui, enum view_id view)
 		ui->wants |= WANT_SEARCH;
 }
 
-/* --- prompts ---------------------------------------------------------------
- */
+/* --- prompts --- */
 static void open_prompt(struct ui *ui, enum prompt prompt, const char *text)
 {
 	ui->prompt = prompt;
@@ -157,8 +156,7 @@ static void prompt_key(struct ui *ui, int key)
 		apply_filter(ui);
 }
 
-/* --- moving -----------------------------------------------------------------
- */
+/* --- moving --- */
 static void move_group(struct ui *ui, long by)
 {
 	const long n = ui->s ? (long)ui->s->n_groups : 0;
@@ -240,8 +238,7 @@ static void step_storage(struct ui *ui, long by)
 	show_storage(ui, table_current(&ui->storages));
 }
 
-/* --- the rest
- * ----------------------------------------------------------------- */
+/* --- the rest --- */
 static void filter_or_find(struct ui *ui)
 {
 	if (ui->view == VIEW_STORAGES)

@@ -123,8 +123,7 @@ void view_files_load(struct ui *ui)
 		    sizeof(*ui->files->hits));
 }
 
-/* --- what an id says --------------------------------------------------------
- */
+/* --- what an id says --- */
 static void source_text(const struct fileid *id, char *buf, size_t cap)
 {
 	if (fileid_source_is_id(id->source))
@@ -162,8 +161,9 @@ static void draw_decoded(struct canvas *c, int y, const char *id,
 		    " · %s bytes · crc 0x%08" PRIx32,
 		    num_grouped(size, (int64_t)fileid_size(&parsed.id)),
 		    parsed.id.crc);
-	x = canvas_printf(c, y, x, ROLE_TEXT, " · %s",
-	    type_name((int)parsed.type));
+	if (!hit)
+		canvas_printf(c, y, x, ROLE_TEXT, " · %s",
+		    type_name((int)parsed.type));
 	if (!hit || hit->deleted || parsed.type != FILE_NORMAL)
 		return;
 	same = fileid_size(&parsed.id) == hit->size &&
@@ -172,8 +172,7 @@ static void draw_decoded(struct canvas *c, int y, const char *id,
 	    same ? "agrees" : "differs from the record!");
 }
 
-/* --- one file
- * ----------------------------------------------------------------- */
+/* --- one file --- */
 static void label(struct canvas *c, int y, const char *text)
 {
 	canvas_text(c, y, 1, 9, ROLE_DIM, text);
@@ -239,7 +238,7 @@ static void draw_story(struct canvas *c, int y, int h,
 		int x = canvas_printf(c, y, 11, ROLE_TEXT, "%s  %s",
 		    num_stamp(at, op->at / 1000), op_name(op->code));
 
-		if (op->bytes > 0)
+		if (op->bytes > 0 && op->code != 'U')
 			x = canvas_printf(c, y, x, ROLE_TEXT, " %s",
 			    num_bytes(bytes, (int64_t)op->bytes));
 		if (op->client[0])
@@ -299,8 +298,7 @@ static void draw_hit(struct canvas *c, struct area a,
 		draw_story(c, y, a.y + a.h - y, f);
 }
 
-/* --- the view
- * ------------------------------------------------------------------ */
+/* --- the view --- */
 static void draw_query(struct canvas *c, int y, const struct ui *ui)
 {
 	const struct files_view *f = ui->files;

@@ -27,8 +27,7 @@ static void label_end(struct canvas *c, int y, int x, const char *text)
 	canvas_text(c, y, x, 1, ROLE_RULE, " ");
 }
 
-/* --- traffic ---------------------------------------------------------------
- */
+/* --- traffic --- */
 static const enum flow traffic_flows[] = { FLOW_UPLOAD, FLOW_DOWNLOAD,
 	FLOW_DELETE, FLOW_SYNC_IN, FLOW_APPEND, FLOW_SET_META, FLOW_GET_META,
 	FLOW_MODIFY, FLOW_TRUNCATE };
@@ -49,8 +48,8 @@ static void traffic_row(struct canvas *c, struct area a, const struct ui *ui,
 
 	canvas_text(c, a.y, a.x + 1, 10, ROLE_TEXT, flow_rows[flow].name);
 	if (spark >= 8)
-		chart_spark(c, a.y, a.x + 11, spark, s->history[flow],
-		    s->n_history, 1);
+		chart_spark(c, a.y, a.x + 11, spark,
+		    (struct series){ s->history[flow], s->n_history, 1 });
 	if (flow_rows[flow].good >= 0) {
 		num_rate(buf, r->ops);
 		snprintf(text, sizeof(text), "%s%s", buf,
@@ -112,8 +111,7 @@ static int draw_traffic(struct canvas *c, struct area a, struct ui *ui)
 	return y - a.y;
 }
 
-/* --- storages ----------------------------------------------------------------
- */
+/* --- storages --- */
 static int count_line(struct canvas *c, int y, int x, const struct snapshot *s)
 {
 	size_t counts[10] = { 0 };
@@ -240,8 +238,7 @@ static int draw_storages(struct canvas *c, struct area a,
 	return y - a.y;
 }
 
-/* --- trackers ----------------------------------------------------------------
- */
+/* --- trackers --- */
 static void tracker_line(struct canvas *c, struct area a,
     const struct snapshot *s, size_t i)
 {
@@ -252,8 +249,10 @@ static void tracker_line(struct canvas *c, struct area a,
 	canvas_text(c, a.y, x, 3, ROLE_TEXT, t->name);
 	canvas_text(c, a.y, x + 4, 22, ROLE_TEXT, t->address);
 	x += 27;
-	if (t->asked && !t->answers && !t->waiting) {
-		canvas_text(c, a.y, x, a.x + a.w - x, ROLE_CRIT, t->error);
+	if (t->asked && !t->answers) {
+		canvas_text(c, a.y, x, a.x + a.w - x,
+		    t->waiting ? ROLE_DIM : ROLE_CRIT,
+		    t->waiting ? "connecting …" : t->error);
 		return;
 	}
 	canvas_text(c, a.y, x, 9, ROLE_TEXT,
@@ -292,8 +291,7 @@ static int draw_trackers(struct canvas *c, struct area a,
 	return y - a.y;
 }
 
-/* --- events
- * -------------------------------------------------------------------- */
+/* --- events --- */
 static int draw_events(struct canvas *c, struct area a,
     const struct snapshot *s)
 {
@@ -326,8 +324,7 @@ static int draw_events(struct canvas *c, struct area a,
 	return y - a.y;
 }
 
-/* --- all of it
- * ------------------------------------------------------------------- */
+/* --- all of it --- */
 static int draw_middle(struct canvas *c, struct area a, struct ui *ui)
 {
 	const bool wide = a.w >= WIDE;

@@ -73,7 +73,7 @@ static void test_a_line_scales_to_its_largest_value(void **state)
 	const double v[] = { 0, 50, 100, 25 };
 
 	(void)state;
-	chart_spark(&c, 0, 0, 4, v, 4, 1);
+	chart_spark(&c, 0, 0, 4, (struct series){ v, 4, 1 });
 	assert_string_equal(row(), "▁▄█▂");
 }
 
@@ -82,7 +82,7 @@ static void test_noise_below_the_floor_stays_low(void **state)
 	const double v[] = { 0.1, 0.2 };
 
 	(void)state;
-	chart_spark(&c, 0, 0, 2, v, 2, 10);
+	chart_spark(&c, 0, 0, 2, (struct series){ v, 2, 10 });
 	assert_string_equal(row(), "▁▁");
 }
 
@@ -91,7 +91,7 @@ static void test_what_is_not_known_is_a_gap(void **state)
 	const double v[] = { 1, NAN, 1 };
 
 	(void)state;
-	chart_spark(&c, 0, 0, 3, v, 3, 1);
+	chart_spark(&c, 0, 0, 3, (struct series){ v, 3, 1 });
 	assert_string_equal(row(), "█ █");
 }
 
@@ -100,10 +100,10 @@ static void test_only_the_newest_values_are_shown_at_the_right(void **state)
 	const double v[] = { 9, 1, 2, 2 };
 
 	(void)state;
-	chart_spark(&c, 0, 0, 3, v, 4, 1);
+	chart_spark(&c, 0, 0, 3, (struct series){ v, 4, 1 });
 	assert_string_equal(row(), "▄██");
 	canvas_reset(&c, 1, 10);
-	chart_spark(&c, 0, 0, 6, v + 2, 2, 1);
+	chart_spark(&c, 0, 0, 6, (struct series){ v + 2, 2, 1 });
 	assert_string_equal(row(), "    ██");
 }
 
@@ -113,7 +113,7 @@ static void test_ascii_has_eight_levels_and_whole_cells(void **state)
 
 	(void)state;
 	c.glyphs = GLYPHS_ASCII;
-	chart_spark(&c, 0, 0, 8, v, 8, 1);
+	chart_spark(&c, 0, 0, 8, (struct series){ v, 8, 1 });
 	assert_string_equal(row(), "_.-=+*#@");
 	chart_bar(&c, 0, 0, 8, (struct bar){ 0.5, 0.25 });
 	assert_string_equal(row(), "####..xx");
