@@ -47,9 +47,8 @@ static void allocate(struct usage *u, size_t cap)
 	u->cap = cap;
 	u->n = 0;
 	u->slots = xcalloc(cap, sizeof(*u->slots));
-	u->order =
-	    xcalloc(cap, sizeof(struct slot *)); /* NOLINT(bugprone-sizeof-expression):
-	                                            an array of pointers */
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers it is */
+	u->order = xcalloc(cap, sizeof(struct slot *));
 }
 
 struct usage *usage_new(void)
