@@ -138,7 +138,8 @@ static void fill_behind(struct snapshot *s, struct storage *st)
 			worst = changed - synced;
 	}
 	st->alone = others == 0;
-	if (others > 0 && worst != INT64_MAX && !st->stale && st->status != 5)
+	if (others > 0 && worst != INT64_MAX && !st->stale &&
+	    st->status != ST_OFFLINE)
 		st->behind = worst;
 	st->behind_bound = st->behind > 0;
 }

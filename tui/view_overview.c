@@ -297,10 +297,16 @@ static int draw_events(struct canvas *c, struct area a,
 {
 	char since[NUM_MAX];
 	char name[64];
+	int where = 8;
 	int y = a.y;
 
 	if (a.h < 2)
 		return 0;
+	for (size_t i = 0; i < s->n_events && i < (size_t)a.h; i++) {
+		const int w = canvas_width(c, s->events[i].where);
+
+		where = w > where ? w : where;
+	}
 	snprintf(name, sizeof(name), "Events seen since %s",
 	    num_time(since, s->watching_since, s->at));
 	canvas_rule(c, y++, a.x, a.w, name, "");
@@ -316,8 +322,8 @@ static int draw_events(struct canvas *c, struct area a,
 		canvas_text(c, y, x, 4, role_of(e->severity),
 		    word_of(e->severity));
 		x += 5;
-		canvas_text(c, y, x, 15, ROLE_TEXT, e->where);
-		x += 1 + (canvas_width(c, e->where) > 9 ? 15 : 9);
+		canvas_text(c, y, x, where, ROLE_TEXT, e->where);
+		x += where + 2;
 		canvas_text(c, y, x, a.x + a.w - x, ROLE_TEXT, e->text);
 		y++;
 	}
