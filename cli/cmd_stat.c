@@ -110,9 +110,11 @@ static int print_op(void *arg, const struct op *op)
 	c[LOG_WHAT] = out_text(name);
 	c[LOG_WHERE] = out_text(op->replica ? "replica" : "here");
 	c[LOG_CLIENT] = op->client.n ? out_span(op->client) : out_unknown();
-	c[LOG_SIZE] = out_number((int64_t)op->size);
+	c[LOG_SIZE] = op->code == OP_SET_META ? out_unknown()
+	                                      : out_number((int64_t)op->size);
 	c[LOG_BYTES] = out_number((int64_t)op->bytes);
-	c[LOG_CRC] = out_number(op->crc);
+	c[LOG_CRC] =
+	    strchr("CAMR", (int)op->code) ? out_number(op->crc) : out_unknown();
 	c[LOG_REMOTE] = out_span(op->name);
 	c[LOG_SEQ] = out_number((int64_t)op->seq);
 	return out_row(p->out, c) ? 0 : 1;

@@ -222,6 +222,39 @@ static struct out_cell mb_cell(int64_t mb)
 	return mb >= 0 ? out_number(mb * MB) : out_unknown();
 }
 
+/* As people read it: what, then what to do about it. */
+static void print_problem(const struct finding *n)
+{
+	char subject[4 * sizeof(n->subject)];
+	char text[4 * sizeof(n->problem)];
+
+	str_escape(subject, sizeof(subject), n->subject, strlen(n->subject));
+	str_escape(text, sizeof(text), n->problem, strlen(n->problem));
+	printf("%s  %-7s  %s  %s\n", severity_words[n->severity], n->kind,
+	    subject, text);
+	str_escape(text, sizeof(text), n->todo, strlen(n->todo));
+	if (text[0])
+		printf("      do  %s\n", text);
+}
+
+static bool out_finding(struct out *out, const struct finding *n)
+{
+	const bool bad = n->severity != OK;
+	struct out_cell c[ARRAY_LEN(columns)];
+
+	c[COL_SEVERITY] = out_text(severity_words[n->severity]);
+	c[COL_KIND] = out_text(n->kind);
+	c[COL_SUBJECT] = out_text(n->subject);
+	c[COL_STATE] = out_text(n->state);
+	c[COL_PROBLEM] = bad ? out_text(n->problem) : out_unknown();
+	c[COL_DO] = n->todo[0] ? out_text(n->todo) : out_unknown();
+	c[COL_TOTAL] = mb_cell(n->total_mb);
+	c[COL_FREE] = mb_cell(n->free_mb);
+	c[COL_USABLE] = mb_cell(n->usable_mb);
+	c[COL_BEAT] = n->beat_s >= 0 ? out_number(n->beat_s) : out_unknown();
+	return out_row(out, c);
+}
+
 static enum status print_rows(struct cli *cli, const struct findings *f,
     const struct status_options *o, const struct cluster_origin *from)
 {
@@ -229,32 +262,26 @@ static enum status print_rows(struct cli *cli, const struct findings *f,
 	struct out_end end = { .complete = true,
 		.sources = &source,
 		.n_sources = 1 };
-	struct out *out;
-	enum status st = out_open(&cli->out, &layout, &out);
+	const bool as_rows = !out_for_people(&cli->out) || cli->out.columns;
+	struct out *out = NULL;
+	enum status st = STATUS_OK;
 
-	if (!out)
+	if (as_rows)
+		st = out_open(&cli->out, &layout, &out);
+	if (st != STATUS_OK)
 		return st;
 	for (size_t i = 0; i < f->n; i++) {
 		const struct finding *n = &f->items[i];
-		const bool bad = n->severity != OK;
-		struct out_cell c[ARRAY_LEN(columns)];
 
-		if (!bad && (o->problems || (out_for_people(&cli->out) &&
-		                                !cli->out.columns)))
+		if (n->severity == OK && (o->problems || !as_rows))
 			continue;
-		c[COL_SEVERITY] = out_text(severity_words[n->severity]);
-		c[COL_KIND] = out_text(n->kind);
-		c[COL_SUBJECT] = out_text(n->subject);
-		c[COL_STATE] = out_text(n->state);
-		c[COL_PROBLEM] = bad ? out_text(n->problem) : out_unknown();
-		c[COL_DO] = n->todo[0] ? out_text(n->todo) : out_unknown();
-		c[COL_TOTAL] = mb_cell(n->total_mb);
-		c[COL_FREE] = mb_cell(n->free_mb);
-		c[COL_USABLE] = mb_cell(n->usable_mb);
-		c[COL_BEAT] =
-		    n->beat_s >= 0 ? out_number(n->beat_s) : out_unknown();
-		out_row(out, c);
+		if (!as_rows)
+			print_problem(n);
+		else if (!out_finding(out, n))
+			break;
 	}
+	if (!as_rows)
+		return STATUS_OK;
 	end.total = (int64_t)out_rows(out);
 	return out_close(out, &end);
 }

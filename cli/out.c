@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -66,6 +67,15 @@ bool out_for_people(const struct out_options *o)
 	return o->format == OUT_TABLE;
 }
 
+/* Pipes fail in one way only. */
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 &&
+	       (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 enum status out_flush(void)
 {
 	static bool said;
@@ -75,7 +85,7 @@ enum status out_flush(void)
 	if (fflush(stdout) != 0)
 		rc = -errno;
 	else if (ferror(stdout))
-		rc = errno ? -errno : -EIO;
+		rc = is_pipe(STDOUT_FILENO) ? -EPIPE : -EIO;
 	if (rc == 0 || rc == -EPIPE)
 		return STATUS_OK;
 	if (said)
