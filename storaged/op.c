@@ -14,6 +14,7 @@
 #include "meta/event.h"
 #include "proto/wire.h"
 #include "storaged/handlers.h"
+#include "storaged/recover.h"
 
 static void op_init(struct op_flow *op, struct conn *c)
 {
@@ -92,11 +93,40 @@ void op_reply_name(struct op_flow *op, int rc, const char *name)
 	op_reply(op, rc, body, wire_len(&out));
 }
 
+/* The first row that was not applied, for recovery to begin at. */
+struct unapplied {
+	struct write write;
+	uint64_t seq;
+};
+
+static int remember_unapplied(struct write *w, struct db *db)
+{
+	struct unapplied *u = container_of(w, struct unapplied, write);
+	char text[32];
+
+	if (db_mark_get(db, MARK_UNAPPLIED, text, sizeof(text)) >= 0 && text[0])
+		return 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)u->seq);
+	return db_mark_set(db, MARK_UNAPPLIED, text);
+}
+
+static void free_unapplied(struct job *job)
+{
+	free(container_of(container_of(job, struct write, job),
+	    struct unapplied, write));
+}
+
 void op_not_applied(struct op_flow *op)
 {
+	struct unapplied *u = xcalloc(1, sizeof(*u));
 	char text[160];
 
 	op->temp[0] = 0;
+	u->seq = op->log.op.seq;
+	u->write.apply = remember_unapplied;
+	u->write.job.done = free_unapplied;
+	__atomic_store_n(&op->ctx->st->unapplied, true, __ATOMIC_RELAXED);
+	writer_submit(op->ctx->st->log, &u->write);
 	snprintf(text, sizeof(text),
 	    "operation %llu is recorded but not applied: %s; a restart applies "
 	    "it",
@@ -237,6 +267,10 @@ void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
 {
 	struct span name = span_of(op->name);
 
+	/* A side file is its file's: both wait in one line. */
+	if (name.n > 2 &&
+	    span_eq((struct span){ name.p + name.n - 2, 2 }, "-m"))
+		name.n -= 2;
 	op->held = held;
 	op->hold.job.done = on_held;
 	op->hold.job.home = loop_mailbox(op->ctx->loop);
@@ -296,10 +330,11 @@ int op_set_name(struct op_flow *op, struct span name, size_t min, size_t max)
 {
 	if (name.n < min || name.n > max || name.n >= sizeof(op->name))
 		return -EINVAL;
-	memcpy(op->name, name.p, name.n);
-	op->name[name.n] = 0;
-	if (fileid_parse((struct span){ op->name, name.n }, &op->fn) < 0)
+	if (fileid_parse(name, &op->fn) < 0 ||
+	    snprintf(op->name, sizeof(op->name), "M%02X/%.*s", op->fn.path,
+	        (int)op->fn.rest.n, op->fn.rest.p) >= (int)sizeof(op->name))
 		return -EINVAL;
+	(void)fileid_parse(span_of(op->name), &op->fn);
 	op->path = store_at(&op->ctx->st->store, op->fn.path);
 	return op->path ? 0 : -EINVAL;
 }

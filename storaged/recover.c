@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two passes over the tail: the first notes for each name (by a 64-bit hash)
- * the last operation that made or removed it, changed its length, or set its
- * metadata; the second carries out those last ones again. Each is idempotent.
+ * Two passes: the first notes for each name (by a 64-bit hash) the last
+ * operation that made or removed it, changed its length, or set its metadata;
+ * the second carries out those last ones of the tail again. Each is idempotent.
+ *
+ * The first pass goes back TAIL_ROWS rows, however old: it decides which files
+ * are nobody's, and the clock may have been set while the daemon ran. A file
+ * made before the oldest row it has read is left alone.
  */
 #include "storaged/recover.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +21,14 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/sum.h"
 #include "meta/oplog.h"
 #include "storaged/op.h"
 #include "storaged/orphans.h"
 
 #define TAIL_MS   INT64_C(600000)
 #define TAIL_ROWS 1000000
+#define SLACK_MS  INT64_C(60000) /* rows are not quite in order of time */
 #define PAGE      1000
 
 struct recovery {
@@ -31,6 +38,7 @@ struct recovery {
 	struct recover_result *result;
 	uint64_t last; /* sequence number of the row just read */
 	wall_t first_at;
+	uint64_t first_failed; /* 0: none */
 };
 
 /* Where a name lives; NULL when the name or its path is none of ours. */
@@ -47,10 +55,20 @@ static struct store_path *locate(struct recovery *r, struct span name,
 
 /* --- pass 1 --- */
 
+/* What was done to an earlier file of that name is over. */
+static void note_presence(struct recovery *r, struct span name, uint64_t seq,
+    bool gone)
+{
+	struct name_note *n = names_note(&r->names, name);
+
+	n->presence = seq;
+	n->gone = gone;
+	n->length = n->meta = 0;
+}
+
 static int note(void *arg, const struct op *op)
 {
 	struct recovery *r = arg;
-	struct name_note *n = names_note(&r->names, op->name);
 
 	if (r->result->rows++ == 0)
 		r->first_at = op->at;
@@ -59,29 +77,37 @@ static int note(void *arg, const struct op *op)
 	case OP_CREATE:
 	case OP_LINK:
 	case OP_DELETE:
-		n->presence = op->seq;
-		n->gone = op->code == OP_DELETE;
+		note_presence(r, op->name, op->seq, op->code == OP_DELETE);
 		break;
 	case OP_RENAME:
-		n->presence = op->seq;
-		n->gone = false;
-		n = names_note(&r->names, op->extra);
-		n->presence = op->seq;
-		n->gone = true;
+		note_presence(r, op->name, op->seq, false);
+		note_presence(r, op->extra, op->seq, true);
 		break;
 	case OP_APPEND:
 	case OP_MODIFY:
 	case OP_TRUNCATE:
-		n->length = op->seq;
+		names_note(&r->names, op->name)->length = op->seq;
 		break;
 	case OP_SET_META:
-		n->meta = op->seq;
+		names_note(&r->names, op->name)->meta = op->seq;
 		break;
 	}
 	return 0;
 }
 
 /* --- pass 2 --- */
+
+/* A slave made as a link: its target is a file of its own that goes, too. */
+static void remove_target(const struct store_path *p, const char *file)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(p->data_fd, file, target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return;
+	target[n] = 0;
+	(void)unlink(target);
+}
 
 static int redo_delete(struct recovery *r, const struct op *op)
 {
@@ -91,6 +117,7 @@ static int redo_delete(struct recovery *r, const struct op *op)
 
 	if (!p)
 		return 0;
+	remove_target(p, file);
 	if (unlinkat(p->data_fd, file, 0) == 0)
 		removed = 1;
 	else if (errno != ENOENT)
@@ -101,6 +128,14 @@ static int redo_delete(struct recovery *r, const struct op *op)
 	return removed;
 }
 
+/* 1 moved, 0 nothing there or the new name is taken. */
+static int move_to(const struct store_path *p, const char *from, const char *to)
+{
+	if (renameat2(p->data_fd, from, p->data_fd, to, RENAME_NOREPLACE) == 0)
+		return 1;
+	return errno == ENOENT || errno == EEXIST ? 0 : -errno;
+}
+
 static int redo_rename(struct recovery *r, const struct op *op)
 {
 	char from[FILEID_DISK_MAX];
@@ -108,13 +143,18 @@ static int redo_rename(struct recovery *r, const struct op *op)
 	struct store_path *p = locate(r, op->extra, "", from);
 	struct store_path *q = locate(r, op->name, "", to);
 
+	int moved;
+
 	if (!p || p != q)
 		return 0;
-	if (renameat2(p->data_fd, from, p->data_fd, to, RENAME_NOREPLACE) < 0)
-		return errno == ENOENT || errno == EEXIST ? 0 : -errno;
-	if (locate(r, op->extra, "-m", from) && locate(r, op->name, "-m", to))
-		(void)renameat(p->data_fd, from, p->data_fd, to);
-	return 1;
+	moved = move_to(p, from, to);
+	if (moved < 0)
+		return moved;
+	/* The file may have gone and its metadata not. */
+	if (locate(r, op->extra, "-m", from) && locate(r, op->name, "-m", to) &&
+	    move_to(p, from, to) > 0)
+		moved = 1;
+	return moved;
 }
 
 static bool same_text(int dirfd, const char *file, struct span text)
@@ -179,6 +219,21 @@ static int redo_truncate(struct recovery *r, const struct op *op)
 	return rc;
 }
 
+/* Is what was staged all of it? A machine that went down may have lost some. */
+static bool is_whole(int fd, const struct op *op)
+{
+	char buf[65536];
+	off_t done = 0;
+	uint32_t crc = 0;
+	ssize_t n;
+
+	while ((n = fs_pread_all(fd, buf, sizeof(buf), done)) > 0) {
+		crc = sum_crc32(crc, buf, (size_t)n);
+		done += n;
+	}
+	return n == 0 && (uint64_t)done == op->bytes && crc == op->crc;
+}
+
 static int copy_all(int from, int to, off_t at)
 {
 	char buf[65536];
@@ -235,6 +290,10 @@ static int redo_staged(struct recovery *r, const struct op *op)
 	from = openat(p->data_fd, temp, O_RDONLY | O_CLOEXEC);
 	if (from < 0)
 		return errno == ENOENT ? 0 : -errno;
+	if (!is_whole(from, op)) {
+		close(from);
+		return -EBADMSG;
+	}
 	to = openat(p->data_fd, file, O_WRONLY | O_CLOEXEC);
 	rc = to < 0 ? -errno : copy_all(from, to, (off_t)op->offset);
 	if (rc == 0 && fsync(to) < 0)
@@ -294,6 +353,8 @@ static int redo(void *arg, const struct op *op)
 		r->result->redone++;
 	if (rc < 0) {
 		r->result->failed++;
+		if (!r->first_failed)
+			r->first_failed = op->seq;
 		log_error("recover_failed", "seq=%llu op=%c name=%.*s: %s",
 		    (unsigned long long)op->seq, (char)op->code,
 		    (int)op->name.n, op->name.p, errstr(rc));
@@ -309,15 +370,11 @@ static int take_time(void *arg, const struct op *op)
 	return 1;
 }
 
-/* The sequence number before the first row not older than `since`. */
-static uint64_t tail_start(struct db *log, uint64_t first, uint64_t last,
+/* The sequence number before the first row not older than `since`, between
+ * the two given. */
+static uint64_t row_before(struct db *log, uint64_t low, uint64_t high,
     wall_t since)
 {
-	uint64_t low = first > 0 ? first - 1 : 0;
-	uint64_t high = last;
-
-	if (last > TAIL_ROWS && low < last - TAIL_ROWS)
-		low = last - TAIL_ROWS;
 	while (low < high) {
 		uint64_t mid = low + (high - low) / 2;
 		wall_t at = 0;
@@ -330,6 +387,46 @@ static uint64_t tail_start(struct db *log, uint64_t first, uint64_t last,
 			high = mid;
 	}
 	return low;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* The first row that is known not to have been applied; 0: none. */
+static uint64_t unapplied(struct db *log)
+{
+	char text[32] = "";
+	int64_t seq = 0;
+
+	if (db_mark_get(log, MARK_UNAPPLIED, text, sizeof(text)) < 0 ||
+	    str_to_i64(text, &seq) < 0 || seq < 0)
+		return 0;
+	return (uint64_t)seq;
+}
+
+struct tail {
+	uint64_t noted; /* pass 1 reads the rows after this one */
+	uint64_t redone;
+};
+
+static struct tail tail_of(struct db *log, uint64_t last, wall_t since)
+{
+	uint64_t floor = less(oplog_first(log), 1);
+	uint64_t missed = unapplied(log);
+	struct tail t = { less(last, TAIL_ROWS), 0 };
+
+	if (t.noted < floor)
+		t.noted = floor;
+	t.redone = row_before(log, t.noted, last, since);
+	if (missed && t.redone >= missed)
+		t.redone = missed - 1;
+	if (t.redone < floor)
+		t.redone = floor;
+	if (t.noted > t.redone)
+		t.noted = t.redone;
+	return t;
 }
 
 static int walk(struct recovery *r, uint64_t after,
@@ -353,6 +450,36 @@ static wall_t last_time(struct db *log, uint64_t last)
 	return at;
 }
 
+/* What still cannot be carried out is tried again at the next start. */
+static int mark_failed(struct recovery *r)
+{
+	char text[32] = "";
+
+	if (r->first_failed)
+		snprintf(text, sizeof(text), "%llu",
+		    (unsigned long long)r->first_failed);
+	else if (unapplied(r->log) == 0)
+		return 0;
+	return db_mark_set(r->log, MARK_UNAPPLIED, text);
+}
+
+static void sweep(struct recovery *r, wall_t since)
+{
+	struct stores *s = r->stores;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct store_path *p = &s->paths[i];
+
+		if (p->readonly)
+			continue;
+		/* Content staged for an operation that failed is kept. */
+		if (!r->first_failed)
+			r->result->dropped += orphans_empty_incoming(p);
+		r->result->orphans +=
+		    orphans_move(p, s->conf.subdirs, &r->names, since);
+	}
+}
+
 int recover_run(struct stores *s, struct db *log, int64_t since_ms,
     struct recover_result *out)
 {
@@ -360,26 +487,24 @@ int recover_run(struct stores *s, struct db *log, int64_t since_ms,
 	uint64_t total;
 	uint64_t last = oplog_last(log, &total);
 	wall_t since = last_time(log, last) - TAIL_MS;
-	uint64_t after;
+	struct tail tail;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	if (since < since_ms)
 		since = since_ms;
-	after = tail_start(log, oplog_first(log), last, since);
+	tail = tail_of(log, last, since);
 	names_init(&r.names);
-	rc = walk(&r, after, note);
-	if (rc == 0 && r.first_at > since && last - after >= TAIL_ROWS)
-		since = r.first_at;
+	rc = walk(&r, tail.noted, note);
+	/* Rows before these are not known, or no longer there. */
+	if (tail.noted > 0 && since < r.first_at + SLACK_MS)
+		since = r.first_at + SLACK_MS;
 	if (rc == 0)
-		rc = walk(&r, after, redo);
-	for (size_t i = 0; i < s->n && rc == 0; i++) {
-		if (s->paths[i].readonly)
-			continue;
-		out->dropped += orphans_empty_incoming(&s->paths[i]);
-		out->orphans += orphans_move(&s->paths[i], s->conf.subdirs,
-		    &r.names, since);
-	}
+		rc = walk(&r, tail.redone, redo);
+	if (rc == 0)
+		sweep(&r, since);
+	if (rc == 0)
+		rc = mark_failed(&r);
 	names_fini(&r.names);
 	return rc;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * After an unclean stop, before the daemon serves: makes disk and log agree.
- * The tail of the log (ten minutes or a million rows, whichever is less) is
- * applied again where it was committed but not carried out; what was still
- * arriving is dropped; new files without a row are moved to data/.orphans.
- * Nobody was promised any of those. Main thread, no other thread runs.
+ * The tail of the log (ten minutes or a million rows, whichever is less, and
+ * from the first change that a disk refused) is applied again where it was
+ * committed but not carried out; what was still arriving is dropped; new files
+ * without a row are moved to data/.orphans. Nobody was promised any of those.
+ * Main thread, no other thread runs.
  */
 #ifndef STORAGED_RECOVER_H
 #define STORAGED_RECOVER_H
@@ -13,6 +14,10 @@
 
 #include "meta/db.h"
 #include "storaged/store.h"
+
+/* In the log's marks: the first row of this run that is recorded but was not
+ * applied, "" none. Recovery begins there if that is before the tail. */
+#define MARK_UNAPPLIED "unapplied"
 
 struct recover_result {
 	uint64_t rows;    /* of the log looked at */

@@ -100,6 +100,7 @@ static int recover(struct storage *st, struct db *log, char *err, size_t cap)
 		    errstr(rc));
 		return rc;
 	}
+	st->unapplied = r.failed > 0;
 	log_warn("recovered",
 	    "rows=%llu redone=%llu dropped=%llu orphans=%llu "
 	    "failed=%llu: the last run did not stop cleanly",
