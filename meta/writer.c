@@ -95,9 +95,10 @@ static struct job *cut_batch(struct writer *w)
 	return first;
 }
 
-static struct job *take_batch(struct writer *w)
+/* False when the writer is stopped and nothing is left. */
+static bool wait_for_work(struct writer *w)
 {
-	struct job *first;
+	bool more;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->head && !w->stopping) {
@@ -105,6 +106,17 @@ static struct job *take_batch(struct writer *w)
 		pthread_cond_wait(&w->work, &w->lock);
 	}
 	w->asleep = false;
+	more = w->head != NULL;
+	pthread_mutex_unlock(&w->lock);
+	return more;
+}
+
+/* gate is held: batches are committed in the order in which they are cut. */
+static struct job *take_batch(struct writer *w)
+{
+	struct job *first;
+
+	pthread_mutex_lock(&w->lock);
 	first = cut_batch(w);
 	pthread_mutex_unlock(&w->lock);
 	return first;
@@ -199,21 +211,31 @@ static void count(struct writer *w, struct job *first, mono_t took)
 	}
 }
 
+static void finish_batch(struct writer *w, struct job *first, mono_t took,
+    const struct mailbox *mine)
+{
+	if (!first)
+		return;
+	count(w, first, took);
+	if (w->after_commit)
+		w->after_commit(w->arg);
+	send_home(w, first, mine);
+}
+
 static void *writer_main(void *arg)
 {
 	struct writer *w = arg;
-	struct job *first;
 
-	while ((first = take_batch(w)) != NULL) {
+	while (wait_for_work(w)) {
 		const mono_t start = clock_mono();
+		struct job *first;
 
 		pthread_mutex_lock(&w->gate);
-		commit_batch(w, first);
+		first = take_batch(w);
+		if (first)
+			commit_batch(w, first);
 		pthread_mutex_unlock(&w->gate);
-		count(w, first, clock_mono() - start);
-		if (w->after_commit)
-			w->after_commit(w->arg);
-		send_home(w, first, NULL);
+		finish_batch(w, first, clock_mono() - start, NULL);
 	}
 	return NULL;
 }
@@ -243,19 +265,6 @@ static void judge_turn(struct writer *w, mono_t start, mono_t end)
 	if (w->turn_pause > PAUSE_MAX)
 		w->turn_pause = PAUSE_MAX;
 	w->no_turn_until = end + w->turn_pause;
-}
-
-/* gate is held. */
-static struct job *turn_batch(struct writer *w, mono_t now)
-{
-	struct job *first;
-
-	if (now < w->no_turn_until)
-		return NULL;
-	pthread_mutex_lock(&w->lock);
-	first = cut_batch(w);
-	pthread_mutex_unlock(&w->lock);
-	return first;
 }
 
 /* --- the checkpointer ---------------------------------------------------- */
@@ -418,18 +427,14 @@ void writer_turn(struct writer *w, struct mailbox *mine)
 		wake_writer(w);
 		return;
 	}
-	first = turn_batch(w, start);
+	if (start >= w->no_turn_until)
+		first = take_batch(w);
 	if (first)
 		commit_batch(w, first);
 	end = clock_mono();
 	judge_turn(w, start, end);
 	pthread_mutex_unlock(&w->gate);
-	if (first) {
-		count(w, first, end - start);
-		if (w->after_commit)
-			w->after_commit(w->arg);
-		send_home(w, first, mine);
-	}
+	finish_batch(w, first, end - start, mine);
 	wake_writer(w);
 }
 
