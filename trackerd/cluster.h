@@ -71,6 +71,7 @@ struct storage {
 	uint32_t told_members, told_trunk;
 	void *session; /* its joined connection, or NULL */
 	unsigned dirty;
+	bool stored; /* the database knows it */
 };
 
 struct group {

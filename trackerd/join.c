@@ -257,8 +257,6 @@ static int admit(struct request *rq, struct joiner *j)
 {
 	struct cluster *c = &rq->t->cluster;
 	struct group *g = cluster_add_group(c, j->m->group);
-	const bool new_group = !j->group;
-	const bool is_new = !j->storage;
 	struct storage *s = j->storage;
 
 	if (!g)
@@ -278,7 +276,7 @@ static int admit(struct request *rq, struct joiner *j)
 	    "client=%s group=%s storage=%s status=%s version=%s",
 	    conn_peer_ip(rq->c), g->name, s->id, status_name((int)s->status),
 	    s->version);
-	answer(rq, s, is_new || new_group);
+	answer(rq, s, !s->stored);
 	return 0;
 }
 

@@ -3,8 +3,9 @@
  * An item is one small write with its own copy of the data. `queue` grows in
  * the loop; a flush moves it to `out`, which the writer thread owns until its
  * job comes home. A failed `out` goes back to the front of the queue and is
- * tried again a second later; samples are dropped from it, so that a full
- * disk cannot make the queue grow without bound.
+ * tried again a second later; rows of storages and samples are left out of it
+ * (the storages are dirty again), so that a full disk cannot make the queue
+ * grow without bound.
  */
 #include "trackerd/persist.h"
 
@@ -16,43 +17,12 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "meta/cluster.h"
 #include "meta/db.h"
 #include "meta/writer.h"
+#include "trackerd/item.h"
 
 #define RETRY_MS    1000
 #define EVENTS_KEPT 100000
-
-enum item_kind {
-	ITEM_GROUP,
-	ITEM_STORAGE,
-	ITEM_STAMP,
-	ITEM_DROP_STORAGE,
-	ITEM_DROP_GROUP,
-	ITEM_STATUS,
-	ITEM_CHANGE,
-	ITEM_EVENT,
-	ITEM_MARK,
-	ITEM_SAMPLE
-};
-
-struct item {
-	struct item *next;
-	enum item_kind kind;
-	wall_t at;
-	int64_t a, b;
-	char *text[4]; /* owned */
-	union item_row {
-		struct group_row group;
-		struct storage_row storage;
-		struct sample sample;
-	} row[]; /* none or one */
-};
-
-struct queue {
-	struct item *head;
-	struct item **tail;
-};
 
 struct reply {
 	struct reply *next;
@@ -79,85 +49,17 @@ struct persist {
 	bool quiet; /* states change because this tracker starts or stops */
 };
 
-/* --- items --------------------------------------------------------------- */
-
-static void queue_init(struct queue *q)
-{
-	q->head = NULL;
-	q->tail = &q->head;
-}
-
-static struct item *queue_add(struct persist *p, enum item_kind kind,
-    size_t row)
-{
-	struct item *i = xcalloc(1, sizeof(*i) + row);
-
-	i->kind = kind;
-	i->at = clock_wall();
-	*p->queue.tail = i;
-	p->queue.tail = &i->next;
-	return i;
-}
-
-static void item_free(struct item *i)
-{
-	for (size_t k = 0; k < ARRAY_LEN(i->text); k++)
-		free(i->text[k]);
-	free(i);
-}
-
-static void queue_clear(struct queue *q)
-{
-	while (q->head) {
-		struct item *i = q->head;
-
-		q->head = i->next;
-		item_free(i);
-	}
-	q->tail = &q->head;
-}
-
 /* --- in the writer thread ------------------------------------------------ */
 
-static int apply_event(struct db *db, const struct item *i)
+/* Old samples and events may stay a little longer when this fails. */
+static void tidy(struct db *db)
 {
-	const struct event e = { .at = i->at,
-		.code = i->text[0],
-		.severity = (enum event_severity)i->a,
-		.subject = i->text[1],
-		.text = i->text[2] };
+	int rc = event_trim(db, EVENTS_KEPT);
 
-	return event_insert(db, &e);
-}
-
-static int apply_item(struct db *db, const struct item *i)
-{
-	char *const *t = i->text;
-
-	switch (i->kind) {
-	case ITEM_GROUP:
-		return cluster_put_group(db, &i->row[0].group);
-	case ITEM_STORAGE:
-		return cluster_put_storage(db, &i->row[0].storage);
-	case ITEM_STAMP:
-		return cluster_put_stamp(db, t[0], t[1], t[2], i->a);
-	case ITEM_DROP_STORAGE:
-		return cluster_drop_storage(db, t[0], t[1]);
-	case ITEM_DROP_GROUP:
-		return cluster_drop_group(db, t[0]);
-	case ITEM_STATUS:
-		return cluster_log_status(db, i->at, t[0], t[1], (int)i->a,
-		    (int)i->b, t[2]);
-	case ITEM_CHANGE:
-		return cluster_add_change(db, t[0]);
-	case ITEM_EVENT:
-		return apply_event(db, i);
-	case ITEM_MARK:
-		return db_mark_set(db, t[0], t[1]);
-	case ITEM_SAMPLE:
-		return sample_insert(db, &i->row[0].sample);
-	}
-	return -EINVAL;
+	if (rc == 0)
+		rc = sample_roll(db, clock_wall());
+	if (rc < 0)
+		log_warn("tracker_db_tidy_failed", "%s", errstr(rc));
 }
 
 static int batch_apply(struct write *w, struct db *db)
@@ -166,7 +68,7 @@ static int batch_apply(struct write *w, struct db *db)
 	bool sampled = false;
 
 	for (const struct item *i = p->out.head; i; i = i->next) {
-		const int rc = apply_item(db, i);
+		const int rc = item_apply(db, i);
 
 		if (rc == -EINVAL) /* would fail for ever */
 			log_error("tracker_db_item_refused", "kind=%d",
@@ -175,10 +77,9 @@ static int batch_apply(struct write *w, struct db *db)
 			return rc;
 		sampled |= i->kind == ITEM_SAMPLE;
 	}
-	if (!sampled)
-		return 0;
-	event_trim(db, EVENTS_KEPT);
-	return sample_roll(db, clock_wall());
+	if (sampled)
+		tidy(db);
+	return 0;
 }
 
 /* --- back home ----------------------------------------------------------- */
@@ -197,7 +98,47 @@ static void answer(struct reply *list, int rc)
 	}
 }
 
-/* What could not be written is next again, without its samples. */
+/* Can be made again from the cluster, or is not worth keeping? */
+static bool forget_item(struct persist *p, const struct item *i)
+{
+	const bool row = i->kind == ITEM_STORAGE;
+	const char *name = row ? i->row[0].storage.group : i->text[0];
+	const char *id = row ? i->row[0].storage.id : i->text[2];
+	const struct group *g;
+	struct storage *s;
+
+	if (i->kind == ITEM_SAMPLE || i->kind == ITEM_MARK)
+		return true;
+	if (!row && i->kind != ITEM_STAMP)
+		return false;
+	g = cluster_group(p->cluster, name);
+	s = g ? group_storage(g, span_of(id)) : NULL;
+	if (!s)
+		return true;
+	storage_touch(s, DIRTY_SOON);
+	for (size_t k = 0; !row && k < g->n; k++)
+		if (strcmp(g->storages[k]->id, i->text[1]) == 0)
+			s->synced_dirty |= BIT(g->storages[k]->slot);
+	return true;
+}
+
+static void note_stored(struct persist *p)
+{
+	for (const struct item *i = p->out.head; i; i = i->next) {
+		const struct storage_row *row = &i->row[0].storage;
+		const struct group *g =
+		    i->kind == ITEM_STORAGE
+		        ? cluster_group(p->cluster, row->group)
+		        : NULL;
+		struct storage *s =
+		    g ? group_storage(g, span_of(row->id)) : NULL;
+
+		if (s)
+			s->stored = true;
+	}
+}
+
+/* What could not be written is next again. */
 static void requeue(struct persist *p)
 {
 	struct item **at = &p->out.head;
@@ -205,7 +146,7 @@ static void requeue(struct persist *p)
 	while (*at) {
 		struct item *i = *at;
 
-		if (i->kind == ITEM_SAMPLE) {
+		if (forget_item(p, i)) {
 			*at = i->next;
 			item_free(i);
 		} else {
@@ -236,6 +177,7 @@ static void batch_done(struct job *job)
 		if (p->failing)
 			log_info("tracker_db_write_works", "again");
 		p->failing = false;
+		note_stored(p);
 		queue_clear(&p->out);
 	}
 	answer(answering, job->rc);
@@ -247,7 +189,8 @@ static void batch_done(struct job *job)
 
 static void collect_group(struct persist *p, struct group *g)
 {
-	struct item *i = queue_add(p, ITEM_GROUP, sizeof(union item_row));
+	struct item *i =
+	    queue_add(&p->queue, ITEM_GROUP, sizeof(struct group_row));
 	struct group_row *row = &i->row[0].group;
 
 	str_copy(row->name, sizeof(row->name), g->name);
@@ -259,7 +202,8 @@ static void collect_group(struct persist *p, struct group *g)
 
 static void collect_storage(struct persist *p, struct storage *s)
 {
-	struct item *i = queue_add(p, ITEM_STORAGE, sizeof(union item_row));
+	struct item *i =
+	    queue_add(&p->queue, ITEM_STORAGE, sizeof(struct storage_row));
 	struct storage_row *row = &i->row[0].storage;
 
 	str_copy(row->group, sizeof(row->group), s->group->name);
@@ -295,7 +239,7 @@ static void collect_stamps(struct persist *p, struct storage *s)
 		if (!(s->synced_dirty & BIT(from->slot)) ||
 		    s->synced_from[from->slot] == 0)
 			continue;
-		it = queue_add(p, ITEM_STAMP, 0);
+		it = queue_add(&p->queue, ITEM_STAMP, 0);
 		it->text[0] = xstrdup(s->group->name);
 		it->text[1] = xstrdup(from->id);
 		it->text[2] = xstrdup(s->id);
@@ -423,7 +367,7 @@ void persist_status(void *arg, const struct storage *s, int from,
     const char *reason)
 {
 	struct persist *p = arg;
-	struct item *i = queue_add(p, ITEM_STATUS, 0);
+	struct item *i = queue_add(&p->queue, ITEM_STATUS, 0);
 
 	i->text[0] = xstrdup(s->group->name);
 	i->text[1] = xstrdup(s->id);
@@ -439,7 +383,8 @@ void persist_status(void *arg, const struct storage *s, int from,
 
 void persist_drop_storage(void *arg, const char *group, const char *id)
 {
-	struct item *i = queue_add(arg, ITEM_DROP_STORAGE, 0);
+	struct persist *p = arg;
+	struct item *i = queue_add(&p->queue, ITEM_DROP_STORAGE, 0);
 
 	i->text[0] = xstrdup(group);
 	i->text[1] = xstrdup(id);
@@ -447,18 +392,22 @@ void persist_drop_storage(void *arg, const char *group, const char *id)
 
 void persist_drop_group(void *arg, const char *group)
 {
-	queue_add(arg, ITEM_DROP_GROUP, 0)->text[0] = xstrdup(group);
+	struct persist *p = arg;
+
+	queue_add(&p->queue, ITEM_DROP_GROUP, 0)->text[0] = xstrdup(group);
 }
 
 void persist_change(void *arg, const char *line)
 {
-	queue_add(arg, ITEM_CHANGE, 0)->text[0] = xstrdup(line);
+	struct persist *p = arg;
+
+	queue_add(&p->queue, ITEM_CHANGE, 0)->text[0] = xstrdup(line);
 }
 
 void persist_event(struct persist *p, const char *code,
     enum event_severity severity, const char *subject, const char *text)
 {
-	struct item *i = queue_add(p, ITEM_EVENT, 0);
+	struct item *i = queue_add(&p->queue, ITEM_EVENT, 0);
 
 	i->a = (int64_t)severity;
 	i->text[0] = xstrdup(code);
@@ -468,7 +417,7 @@ void persist_event(struct persist *p, const char *code,
 
 void persist_mark(struct persist *p, const char *key, const char *value)
 {
-	struct item *i = queue_add(p, ITEM_MARK, 0);
+	struct item *i = queue_add(&p->queue, ITEM_MARK, 0);
 
 	i->text[0] = xstrdup(key);
 	i->text[1] = xstrdup(value);
@@ -480,7 +429,7 @@ void persist_sample(struct persist *p, const struct sample *s)
 
 	if (p->failing)
 		return;
-	i = queue_add(p, ITEM_SAMPLE, sizeof(union item_row));
+	i = queue_add(&p->queue, ITEM_SAMPLE, sizeof(struct sample));
 	i->row[0].sample = *s;
 }
 

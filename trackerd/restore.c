@@ -113,6 +113,7 @@ static int load_storage(void *arg, const struct storage_row *row)
 	s = group_load_storage(g, id);
 	if (!s)
 		return -ENOSPC;
+	s->stored = true;
 	s->addrs[0] = a;
 	s->n_addrs = 1;
 	if (entry) {

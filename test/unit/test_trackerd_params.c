@@ -320,6 +320,36 @@ static void test_reload_takes_live_keys_only(void **state)
 	cf_free(&a.cf);
 }
 
+static void test_the_manual_page_has_every_key(void **state)
+{
+	char *page = NULL;
+	char *help = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&help, &n);
+	char *save = NULL;
+
+	(void)state;
+	if (fs_read_file("docs/tracker.conf.5", 1 << 20, &page) < 0) {
+		fclose(out);
+		free(help);
+		skip(); /* not run from the top of the source */
+	}
+	cf_print_help(out);
+	fclose(out);
+	for (char *line = strtok_r(help, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char item[80];
+
+		if (strncmp(line, "  ", 2) != 0 || line[2] == ' ')
+			continue;
+		snprintf(item, sizeof(item), ".It Ic %s\n", line + 2);
+		if (!strstr(page, item))
+			fail_msg("no \"%s\" in docs/tracker.conf.5", line + 2);
+	}
+	free(help);
+	free(page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +365,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_log_keys_of_a_section_win_and_old_names_count),
 		cmocka_unit_test(test_reload_takes_live_keys_only),
+		cmocka_unit_test(test_the_manual_page_has_every_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
