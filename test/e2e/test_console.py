@@ -221,7 +221,7 @@ def test_batch_without_any_source_ends_with_3():
         capture_output=True, text=True, timeout=60, check=False,
         stdin=subprocess.DEVNULL)
     assert done.returncode == 3
-    assert "127.9.9.9" in done.stderr
+    assert "127.9.9.9" in done.stderr + done.stdout
 
 
 def test_usage_errors_end_with_2(cluster):
