@@ -264,6 +264,21 @@ static int modify_decoded(struct op_flow *op, const struct framer *f)
 
 /* --- truncate --- */
 
+/* File systems have a largest size, known only to them: asked for before the
+ * row is committed, of a file without a name. */
+static int can_be_so_large(const struct op_flow *op)
+{
+	int fd = openat(op->path->data_fd, STORE_INCOMING,
+	    O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd < 0)
+		return errno == EOPNOTSUPP ? 0 : -errno;
+	rc = ftruncate(fd, (off_t)op->result) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
 static int truncate_check(struct op_flow *op)
 {
 	struct stat sb;
@@ -273,7 +288,7 @@ static int truncate_check(struct op_flow *op)
 		return fd;
 	close(fd);
 	op->offset = (uint64_t)sb.st_size;
-	return 0;
+	return op->result > op->offset ? can_be_so_large(op) : 0;
 }
 
 static int truncate_step(struct op_flow *op)

@@ -139,7 +139,7 @@ static int open_side_file(struct op_flow *op)
 	if (op->fd < 0 || fstat(op->fd, &sb) < 0)
 		return -errno;
 	op->result = (uint64_t)sb.st_size;
-	if (store_tight(op->path) &&
+	if (op->text_n > 0 && store_tight(op->path) &&
 	    fallocate(op->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)op->text_n) < 0 &&
 	    errno != EOPNOTSUPP)
 		return -errno;

@@ -247,6 +247,18 @@ static struct store_path *next_with_room(struct stores *s, uint64_t size)
 	return NULL;
 }
 
+/* Two loops may want the last room at once. */
+static bool take_room(struct store_path *p, uint64_t size)
+{
+	uint64_t avail = atomic_load(&p->avail);
+
+	while (avail >= size)
+		if (atomic_compare_exchange_weak(&p->avail, &avail,
+		        avail - size))
+			return true;
+	return false;
+}
+
 int store_pick(struct stores *s, unsigned wanted, uint64_t size,
     struct store_path **out)
 {
@@ -262,9 +274,8 @@ int store_pick(struct stores *s, unsigned wanted, uint64_t size,
 	if (!p || p->readonly)
 		p = s->conf.balance ? most_room(s, size)
 		                    : next_with_room(s, size);
-	if (!p)
+	if (!p || !take_room(p, size))
 		return -ENOSPC;
-	atomic_fetch_sub(&p->avail, size);
 	*out = p;
 	return 0;
 }

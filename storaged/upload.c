@@ -173,7 +173,9 @@ static int upload_step(struct op_flow *op)
 		rc = master_missing(op);
 	if (rc < 0)
 		return rc;
-	return op->last && op->done == 0 ? write_whole(op) : write_part(op);
+	/* The name of a slave can be guessed: it appears when it is whole. */
+	return op->last && op->done == 0 && !is_slave(op) ? write_whole(op)
+	                                                  : write_part(op);
 }
 
 static void upload_answer(struct op_flow *op)
