@@ -54,6 +54,8 @@ struct conf_reserve {
 	uint64_t bytes;
 };
 
+/* A row in the order in which people read it.
+ * NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct conf_key {
 	const char *section; /* "" = the global part */
 	const char *name;

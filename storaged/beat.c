@@ -12,12 +12,14 @@
 #include "storaged/beat_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "meta/event.h"
 
 #define CONNECT_SLICE_MS 1000
 #define TICK_MS          1000
@@ -120,15 +122,14 @@ static int connect_any(struct beat *b, const struct tracker_entry *t,
 	return rc;
 }
 
-int beat_ask_once(struct session *s, const struct tracker_entry *t,
-    uint8_t command, const struct message *req, const void *in,
-    const struct message *reply, void *out)
+int beat_ask_once(struct session *s, size_t tracker, const struct question *q)
 {
-	int rc = connect_any(s->beat, t, &s->side);
+	const struct storage_conf *conf = &s->beat->st->conf;
+	int rc = connect_any(s->beat, &conf->trackers[tracker], &s->side);
 
 	if (rc < 0)
 		return rc;
-	rc = client_ask(s->side, command, req, in, reply, out);
+	rc = client_ask(s->side, q->command, q->req, q->in, q->reply, q->out);
 	if (rc >= 0)
 		(void)client_send_head(s->side, CMD_quit, 0, 0, NULL, 0);
 	unpublish(s->beat, &s->side);
@@ -159,6 +160,17 @@ int session_status(struct session *s)
 	return status;
 }
 
+static void keep_event(const struct session *s, int severity, const char *what)
+{
+	const struct storage *st = s->beat->st;
+	char name[ADDR_TEXT_MAX];
+	char text[ADDR_TEXT_MAX + 32];
+
+	snprintf(text, sizeof(text), "%s: %s", what,
+	    session_name(s, name, sizeof(name)));
+	catalogue_event(st->catalogue, "FD-TRK-01", severity, st->me.id, text);
+}
+
 /* One line a cause: the same failure again is not told again. */
 static void tell_down(struct session *s, int rc)
 {
@@ -167,12 +179,15 @@ static void tell_down(struct session *s, int rc)
 	session_name(s, name, sizeof(name));
 	if (rc == -ECANCELED || beat_stopping(s->beat))
 		return;
-	if (s->state == SESSION_ACTIVE && rc <= 0)
-		log_warn("tracker_lost", "tracker=%s: %s", name,
-		    rc ? errstr(rc) : "joining again");
-	else if (rc < 0 && rc != s->said)
+	if (s->state == SESSION_ACTIVE && rc == 0)
+		log_info("tracker_rejoin", "tracker=%s", name);
+	if (s->state == SESSION_ACTIVE && rc < 0) {
+		log_warn("tracker_lost", "tracker=%s: %s", name, errstr(rc));
+		keep_event(s, EVENT_WARN, "tracker lost");
+	} else if (rc < 0 && rc != s->said) {
 		log_warn("tracker_silent", "tracker=%s: %s; trying on", name,
 		    errstr(rc));
+	}
 	s->said = rc;
 }
 
@@ -188,6 +203,7 @@ static void tell_active(struct session *s)
 	log_info("tracker_joined", "tracker=%s status=%s source=%s",
 	    session_name(s, name, sizeof(name)),
 	    member_status_name(session_status(s)), src);
+	keep_event(s, EVENT_INFO, "tracker joined");
 	s->said = 0;
 }
 

@@ -20,7 +20,6 @@
 
 #define MEMBERS_MAX        32
 #define CHANGELOG_LINE_MAX 128
-#define SYNC_STOP_STATUS   99 /* NONE, never stored by a tracker */
 
 /* cluster-protocol 2.1 */
 enum member_status {
@@ -33,8 +32,7 @@ enum member_status {
 	MEMBER_OFFLINE = 5,
 	MEMBER_ONLINE = 6,
 	MEMBER_ACTIVE = 7,
-	MEMBER_RECOVERY = 9,
-	MEMBER_NONE = 99
+	MEMBER_RECOVERY = 9
 };
 
 enum session_state { SESSION_DOWN, SESSION_JOINING, SESSION_ACTIVE };
@@ -48,6 +46,7 @@ struct session {
 	/* of the session's own thread */
 	enum session_state state;
 	bool knows_address; /* this tracker sees us as we see ourselves */
+	bool knows_params;  /* they were compared with those in memory */
 	bool told_address;  /* the change of it (78) */
 	bool settled;       /* opinions were compared since the JOIN (59) */
 	bool sent_stats;
@@ -85,9 +84,14 @@ bool beat_pause(struct beat *b, int64_t ms);
 bool beat_stopping(struct beat *b);
 /* One question on a connection of its own to any tracker (0.4), QUIT, close.
  * A reply must have no spans. As client_ask. */
-int beat_ask_once(struct session *s, const struct tracker_entry *t,
-    uint8_t command, const struct message *req, const void *in,
-    const struct message *reply, void *out);
+struct question {
+	uint8_t command;
+	const struct message *req;
+	const void *in;
+	const struct message *reply;
+	void *out;
+};
+int beat_ask_once(struct session *s, size_t tracker, const struct question *q);
 void session_set_status(struct session *s, int status);
 int session_status(struct session *s);
 const char *session_name(const struct session *s, char *buf, size_t cap);
@@ -100,7 +104,7 @@ int session_join(struct session *s);
 int session_beat(struct session *s);
 int session_disk_usage(struct session *s);
 /* CHANGE_STATUS when this tracker, which is not the leader, thinks otherwise;
- * 1 when it was sent: JOIN again. */
+ * *rejoin: it was sent, JOIN again. */
 int session_settle(struct session *s, bool *rejoin);
 
 /* beat_members.c */

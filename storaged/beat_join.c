@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,15 +17,8 @@
 #include "base/log.h"
 #include "storaged/beat_impl.h"
 
-/* What errno is called on the wire. */
-#define WIRE_ENOENT   2
-#define WIRE_EBUSY    16
-#define WIRE_EEXIST   17
-#define WIRE_EFAULT   14
-#define WIRE_EINVAL   22
-#define WIRE_EALREADY 114
-
 #define TRACKER_LINE_MAX 100
+#define IPS_SHOWN        92
 
 /* A refusal is told when it is another than the last. */
 
@@ -91,12 +85,57 @@ static int check_address(struct session *s)
 		return rc;
 	n = identity_parse_ips(reply.text, ips);
 	if (n < 0 || !identity_is_mine(&st->me, ips, (size_t)n))
-		return refused(s, WIRE_EINVAL,
+		return refused(s, EINVAL,
 		    "it sees this storage as %.*s, which is not the address "
 		    "that the first tracker told; set bind_addr with "
 		    "client_bind = true, or restart if the address changed",
-		    (int)size_min(reply.text.n, 2 * ADDR_IP_MAX), reply.text.p);
+		    (int)size_min(reply.text.n, IPS_SHOWN), reply.text.p);
 	s->knows_address = true;
+	return 0;
+}
+
+static bool same_params(const struct cluster_params *a,
+    const struct cluster_params *b)
+{
+	return a->use_storage_id == b->use_storage_id &&
+	       a->id_in_filename == b->id_in_filename &&
+	       a->trust_storage_server_id == b->trust_storage_server_id &&
+	       a->ip_size == b->ip_size &&
+	       a->ip_changed_auto_adjust == b->ip_changed_auto_adjust &&
+	       a->sync_file_max_delay == b->sync_file_max_delay &&
+	       a->store_path == b->store_path &&
+	       a->reserved.percent == b->reserved.percent &&
+	       a->reserved.bytes == b->reserved.bytes &&
+	       a->use_trunk_file == b->use_trunk_file &&
+	       a->slave_use_link == b->slave_use_link;
+}
+
+/* What was remembered at the start may be old. */
+static int check_params(struct session *s)
+{
+	const struct identity *me = &s->beat->st->me;
+	struct cluster_params now;
+	char name[ADDR_TEXT_MAX];
+	struct msg_text reply;
+	char *text;
+	int rc;
+
+	if (!me->from_memory || s->knows_params)
+		return 0;
+	rc = client_ask(s->client, CMD_parameter_req, NULL, NULL, &MSG(text),
+	    &reply);
+	if (rc)
+		return rc;
+	text = xcalloc(reply.text.n + 1, 1);
+	str_copy_span(text, reply.text.n + 1, reply.text);
+	if (identity_parse_params(text, &now) < 0 ||
+	    !same_params(&now, &me->params))
+		log_error("parameters_changed",
+		    "tracker=%s has other cluster parameters than at the last "
+		    "start with a tracker; restart this storage",
+		    session_name(s, name, sizeof(name)));
+	free(text);
+	s->knows_params = true;
 	return 0;
 }
 
@@ -114,12 +153,14 @@ static int tell_address(struct session *s)
 	str_copy(m.group, sizeof(m.group), st->me.group);
 	str_copy(m.old_ip, sizeof(m.old_ip), st->me.old_ip);
 	addr_ip(&st->me.ips[0], m.new_ip, sizeof(m.new_ip));
-	rc = beat_ask_once(s, s->tracker, CMD_report_ip_changed,
-	    &MSG(ip_changed), &m, NULL, NULL);
+	rc = beat_ask_once(s, s->index,
+	    &(struct question){ .command = CMD_report_ip_changed,
+	        .req = &MSG(ip_changed),
+	        .in = &m });
 	if (rc < 0)
 		return rc;
-	if (rc != 0 && rc != WIRE_EALREADY && rc != WIRE_ENOENT &&
-	    rc != WIRE_EEXIST && rc != WIRE_EBUSY)
+	if (rc != 0 && rc != EALREADY && rc != ENOENT && rc != EEXIST &&
+	    rc != EBUSY)
 		return refused(s, rc,
 		    "it does not take the change of our address from %s to %s",
 		    m.old_ip, m.new_ip);
@@ -169,20 +210,20 @@ static int refuse_join(struct session *s, int status)
 {
 	const struct storage *st = s->beat->st;
 
-	if (status == WIRE_ENOENT && st->me.params.use_storage_id)
+	if (status == ENOENT && st->me.params.use_storage_id)
 		return refused(s, status,
 		    "its list of storage ids has no %s, or it is not among the "
 		    "trackers of our list",
 		    st->me.id);
-	if (status == WIRE_ENOENT)
+	if (status == ENOENT)
 		return refused(s, status,
 		    "it does not find itself in our list of trackers; check "
 		    "tracker_server");
-	if (status == WIRE_EFAULT)
+	if (status == EFAULT)
 		return refused(s, status,
 		    "it lost its record of us; trying on until every tracker "
 		    "answered");
-	if (status == WIRE_EINVAL)
+	if (status == EINVAL)
 		return refused(s, status,
 		    "port, store_path_count or subdir_count_per_path are not "
 		    "those of the other storages of group %s",
@@ -258,6 +299,13 @@ static int ask_highest_status(struct session *s)
 	char text[ADDR_TEXT_MAX];
 	struct msg_group_address m;
 	struct msg_brief reply;
+	const struct question q = {
+		.command = CMD_get_storage_status,
+		.req = &MSG(group_address),
+		.in = &m,
+		.reply = &MSG(brief),
+		.out = &reply,
+	};
 	int highest = -1;
 
 	own.port = (uint16_t)st->conf.port;
@@ -266,10 +314,7 @@ static int ask_highest_status(struct session *s)
 	str_copy(m.group, sizeof(m.group), st->me.group);
 	m.address = span_of(text);
 	for (size_t i = 0; i < st->conf.n_trackers; i++) {
-		if (beat_ask_once(s, &st->conf.trackers[i],
-		        CMD_get_storage_status, &MSG(group_address), &m,
-		        &MSG(brief), &reply) == 0 &&
-		    (int)reply.status > highest)
+		if (beat_ask_once(s, i, &q) == 0 && (int)reply.status > highest)
 			highest = reply.status;
 	}
 	return highest;
@@ -315,7 +360,7 @@ static bool all_refuse(struct beat *b)
 
 	pthread_mutex_lock(&b->lock);
 	for (size_t i = 0; i < b->st->conf.n_trackers; i++)
-		all = all && b->sessions[i].notify_result == WIRE_ENOENT;
+		all = all && b->sessions[i].notify_result == ENOENT;
 	pthread_mutex_unlock(&b->lock);
 	return all;
 }
@@ -346,7 +391,7 @@ static int repair_source(struct session *s, const struct msg_sync_source *src)
 	if (all_refuse(b))
 		rc = ask_source_again(s);
 	return rc < 0 ? rc
-	              : refused(s, WIRE_ENOENT,
+	              : refused(s, ENOENT,
 	                    "it does not know %s as the source of our files; "
 	                    "asking again",
 	                    src->id);
@@ -369,7 +414,7 @@ static int sync_notify(struct session *s)
 	}
 	if (rc == 0)
 		follow_notify(s, src.id[0] != 0);
-	if (rc == WIRE_ENOENT)
+	if (rc == ENOENT)
 		return repair_source(s, &src);
 	if (rc > 0)
 		return refused(s, rc, "it refuses SYNC_NOTIFY");
@@ -384,7 +429,7 @@ static int ask_source(struct session *s)
 	int rc = client_ask(s->client, CMD_sync_dest_req, NULL, NULL,
 	    &MSG(source_reply), &reply);
 
-	if (rc == WIRE_ENOENT)
+	if (rc == ENOENT)
 		return refused(s, rc,
 		    "no storage of group %s is active that could give us its "
 		    "files; trying on",
@@ -428,6 +473,8 @@ int session_join(struct session *s)
 	s->settled = false;
 	s->sent_stats = false;
 	s->carried = 0;
+	if (rc == 0)
+		rc = check_params(s);
 	if (rc == 0)
 		rc = tell_address(s);
 	if (rc == 0)

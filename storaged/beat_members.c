@@ -44,8 +44,12 @@ const char *member_status_name(int status)
 static int asked_leads(struct session *s, size_t index)
 {
 	struct msg_tracker_status reply;
-	int rc = beat_ask_once(s, &s->beat->st->conf.trackers[index],
-	    CMD_tracker_get_status, NULL, NULL, &MSG(tracker_status), &reply);
+	const struct question q = {
+		.command = CMD_tracker_get_status,
+		.reply = &MSG(tracker_status),
+		.out = &reply,
+	};
+	int rc = beat_ask_once(s, index, &q);
 
 	return rc ? 0 : reply.is_leader != 0;
 }
@@ -113,16 +117,17 @@ static int find_tracker(const struct beat *b, const struct msg_brief *m)
 /* Two trackers that both lead must choose again. */
 static void take_leader(struct session *s, const struct msg_brief *m)
 {
+	static const struct question reselect = {
+		.command = CMD_notify_reselect_leader,
+	};
 	struct beat *b = s->beat;
 	int to = find_tracker(b, m);
 	int old = known_leader(b);
 
 	if (old >= 0 && to >= 0 && old != to && asked_leads(s, (size_t)old)) {
 		log_warn("two_leaders", "both trackers are told to choose");
-		(void)beat_ask_once(s, &b->st->conf.trackers[old],
-		    CMD_notify_reselect_leader, NULL, NULL, NULL, NULL);
-		(void)beat_ask_once(s, &b->st->conf.trackers[to],
-		    CMD_notify_reselect_leader, NULL, NULL, NULL, NULL);
+		(void)beat_ask_once(s, (size_t)old, &reselect);
+		(void)beat_ask_once(s, (size_t)to, &reselect);
 		to = -1;
 	}
 	set_leader(b, to);

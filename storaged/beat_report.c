@@ -10,7 +10,7 @@
 
 #define ANSWER_ROOM (1 + (MEMBERS_MAX + 2) * 67)
 #define DISK_RECORD 16
-#define MIB         (1024 * 1024)
+#define MIB         UINT64_C(1048576)
 
 /* A report whose answer may bring news (1.7). */
 static int report(struct session *s, uint8_t command, const void *body,

@@ -15,6 +15,7 @@
 #define AT(field) offsetof(struct storage_conf, field)
 #define SOME      INT64_MAX
 #define DAY       INT64_C(86400)
+#define KB        INT64_C(1024)
 #define GB        INT64_C(1073741824)
 
 /* A positive number that falls back to its default. */
@@ -40,6 +41,7 @@
 	{                                                                  \
 		section, name, CONF_OBSOLETE, 0, NULL, 0, 0, NULL, 0, help \
 	}
+/* NOLINTBEGIN(bugprone-macro-parentheses): a field cannot have any */
 #define KEYS_ROTATION(section, target)                                         \
 	{ section, "log_file_rotate_everyday", CONF_BOOL, AT(target.everyday), \
 		"true", 0, 0, NULL, CONF_LIVE,                                 \
@@ -55,6 +57,7 @@
 		    "15", 0, 36500, NULL, CONF_LIVE,                           \
 		    "delete older log files, 0 = keep"                         \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define KEYS_OLD_ROTATION(section, help)                             \
 	KEY_OLD(section, "log_file_rotate_everyday", help),          \
 	    KEY_OLD(section, "log_file_rotate_time", help),          \
@@ -164,7 +167,7 @@ const struct conf_key storage_keys[] = {
 	KEY_META("log_keep_days", log_keep_days, "7", 0, 36500, CONF_LIVE,
 	    "days that the operation log is kept"),
 	{ "meta", "log_keep_bytes", CONF_BYTES, AT(log_keep_bytes), "1GB",
-	    1024 * 1024, 1024 * GB, NULL, CONF_LIVE,
+	    1024 * KB, 1024 * GB, NULL, CONF_LIVE,
 	    "the operation log is cut at this size even if younger" },
 	KEY_META("tombstone_keep_days", tombstone_keep_days, "90", 0, 36500, 0,
 	    "days that deleted files are remembered"),

@@ -45,14 +45,14 @@ struct identity {
 	struct addr ips[2]; /* as trackers see us */
 	size_t n_ips;
 	uint32_t name_source; /* for new file names (client-protocol 5.2) */
+	bool from_memory;     /* no tracker answered at this start */
+	bool first_run;       /* there was no .data_init_flag */
 	struct cluster_params params;
 	struct id_entry *ids; /* all of the cluster; NULL in ip mode */
 	size_t n_ids;
-	bool from_memory; /* no tracker answered at this start */
 
 	/* .data_init_flag; the lock is for those who write it */
 	pthread_mutex_t lock;
-	bool first_run; /* there was none */
 	int64_t join_time;
 	bool sync_old_done;
 	char sync_src[17];
@@ -82,6 +82,9 @@ int identity_set_source(struct identity *id, const struct storage_conf *conf,
 int identity_settle_address(struct identity *id,
     const struct storage_conf *conf);
 
+/* The text of PARAMETER_REQ; missing lines have the protocol's defaults. 0 or
+ * -EBADMSG. */
+int identity_parse_params(const char *text, struct cluster_params *out);
 /* The answer to GET_MY_IP: one or two addresses with a comma between. How
  * many, or -EINVAL. */
 int identity_parse_ips(struct span text, struct addr out[2]);

@@ -9,7 +9,7 @@
 
 #include "storaged/identity.h"
 
-#define IDS_TEXT_MAX (1024 * 1024)
+#define IDS_TEXT_MAX ((size_t)1024 * 1024)
 
 struct answers {
 	char group[17];
@@ -30,8 +30,6 @@ int identity_ask(const struct tracker_entry *tracker,
  * one another or the configuration. */
 int identity_build(struct identity *id, const struct answers *a,
     const struct storage_conf *conf, char *err, size_t cap);
-/* The text of PARAMETER_REQ; missing lines have the protocol's defaults. */
-int identity_parse_params(const char *text, struct cluster_params *out);
 /* Lines of FETCH_STORAGE_IDS. Gives *out (free) and how many, or -EBADMSG. */
 int identity_parse_ids(const char *text, struct id_entry **out);
 

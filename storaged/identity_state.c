@@ -23,6 +23,7 @@
 #define MARK_SIZE 56
 #define MARK_TEXT 75
 #define PATH_ROOM 4096
+#define IPS_TEXT  ((size_t)2 * ADDR_IP_MAX)
 #define KEY_MARK  "store_path_mark"
 
 enum { HAVE_JOIN_TIME = 1, HAVE_OLD_DONE = 2, HAVE_SRC = 4, HAVE_ALL = 7 };
@@ -31,7 +32,7 @@ struct flag {
 	unsigned have;
 	int64_t join_time, old_done, until;
 	char src[17];
-	char last_ips[2 * ADDR_IP_MAX];
+	char last_ips[IPS_TEXT];
 	int64_t last_port;
 	/* of a trunk storage; kept for whoever understands them */
 	int64_t trunk_file, trunk_time, trunk_stage;
@@ -125,7 +126,7 @@ static const struct flag_number numbers[] = {
 
 static const struct flag_text texts[] = {
 	{ "sync_src_server", offsetof(struct flag, src), 17, HAVE_SRC },
-	{ "last_ip_addr", offsetof(struct flag, last_ips), 2 * ADDR_IP_MAX, 0 },
+	{ "last_ip_addr", offsetof(struct flag, last_ips), IPS_TEXT, 0 },
 };
 
 static int take_mark(struct flag *f, const char *index, const char *value)
@@ -358,7 +359,7 @@ static void source_to_id(const struct identity *id, struct flag *f)
 static void take_address(struct identity *id, const struct storage_conf *conf,
     struct flag *f)
 {
-	char now[2 * ADDR_IP_MAX];
+	char now[IPS_TEXT];
 	struct addr before[2];
 
 	print_ips(id, now, sizeof(now));
