@@ -17,6 +17,8 @@
 #include "base/mailbox.h"
 #include "tui/find.h"
 
+#define SUM_CHEAP_US 200000
+
 enum question { ASK_NOTHING, ASK_ROWS, ASK_DETAIL, ASK_SUM };
 
 /* Set once by the worker; the main loop only interrupts. */
@@ -391,6 +393,11 @@ void files_detail(struct files *f, const struct file_hit *hit)
 	next_question(f);
 }
 
+bool files_busy(const struct files *f)
+{
+	return f->out;
+}
+
 void files_cancel(struct files *f)
 {
 	f->want_rows = f->want_sum = f->want_detail = false;
@@ -399,10 +406,22 @@ void files_cancel(struct files *f)
 		f->view.state = FILES_READY;
 }
 
+static void sum_hits(struct files_view *v)
+{
+	v->have_sum = true;
+	v->sum_old = false;
+	v->sum_us = 0;
+	v->sum_files = v->n_hits;
+	v->sum_bytes = 0;
+	for (size_t i = 0; i < v->n_hits; i++)
+		v->sum_bytes += v->hits[i].size;
+}
+
 static void take_rows(struct files *f)
 {
 	struct files_view *v = &f->view;
 	struct files_view *a = &f->answer;
+	const bool same = strcmp(v->find, f->text) == 0;
 
 	if (f->job.rc == -EINTR) {
 		free(a->hits);
@@ -419,14 +438,16 @@ static void take_rows(struct files *f)
 	v->have_lag = a->have_lag;
 	v->behind_s = a->behind_s;
 	v->waiting = a->waiting;
-	v->have_sum = !a->more;
-	v->sum_files = v->n_hits;
-	v->sum_bytes = 0;
-	for (size_t i = 0; i < v->n_hits; i++)
-		v->sum_bytes += v->hits[i].size;
+	if (!a->more)
+		sum_hits(v);
+	else if (!same || !v->have_sum)
+		v->have_sum = false;
+	else
+		v->sum_old = true;
+	/* A dear sum is not asked for again until the question changes. */
+	f->want_sum = a->more && (!v->have_sum || v->sum_us < SUM_CHEAP_US);
 	/* What is known of the file under the cursor may be old now. */
 	f->detail_old = true;
-	f->want_sum = a->more;
 }
 
 bool files_take(struct files *f)
@@ -449,6 +470,8 @@ bool files_take(struct files *f)
 		memcpy(v->ops, a->ops, sizeof(v->ops));
 	} else if (f->question == ASK_SUM && f->job.rc == 0) {
 		v->have_sum = true;
+		v->sum_old = false;
+		v->sum_us = a->took_us;
 		v->sum_files = a->sum_files;
 		v->sum_bytes = a->sum_bytes;
 	}

@@ -66,8 +66,9 @@ struct files_view {
 	size_t n_hits;
 	bool more; /* there are more than are shown */
 	bool have_sum;
+	bool sum_old; /* of an earlier answer to the same question */
 	uint64_t sum_files, sum_bytes;
-	uint64_t took_us;
+	uint64_t took_us, sum_us;
 	mono_t started;
 	/* how far the catalogue is behind its log; worst of all databases */
 	bool have_lag;
@@ -95,6 +96,8 @@ const struct files_view *files_get(const struct files *f);
 void files_search(struct files *f, const char *text);
 /* Metadata and story of one of the hits. */
 void files_detail(struct files *f, const struct file_hit *hit);
+/* Does a question run? */
+bool files_busy(const struct files *f);
 void files_cancel(struct files *f);
 void files_stop(struct files *f); /* NULL is fine */
 

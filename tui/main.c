@@ -160,7 +160,8 @@ static void tend_files(struct app *a)
 	if (!f || a->ui.view != VIEW_FILES)
 		return;
 	again = now >= a->next_search && !a->ui.paused &&
-	        f->state == FILES_READY && f->took_us < SEARCH_CHEAP;
+	        f->state == FILES_READY && f->took_us < SEARCH_CHEAP &&
+	        !files_busy(a->files);
 	if ((a->ui.wants & WANT_SEARCH) || again) {
 		files_search(a->files, a->ui.find);
 		a->next_search = now + SEARCH_MS * MONO_MS;

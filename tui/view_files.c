@@ -309,7 +309,7 @@ static void draw_query(struct canvas *c, int y, const struct ui *ui)
 
 	canvas_printf(c, y, 1, ROLE_PROMPT, "find");
 	if (f && f->state == FILES_READY && f->have_sum)
-		snprintf(sum, sizeof(sum), "%s %s %s",
+		snprintf(sum, sizeof(sum), "%s%s %s %s", f->sum_old ? "~" : "",
 		    num_grouped(files, (int64_t)f->sum_files),
 		    f->sum_files == 1 ? "file" : "files",
 		    num_bytes(bytes, (int64_t)f->sum_bytes));
