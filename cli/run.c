@@ -264,8 +264,8 @@ int run_program(const struct program *p, int argc, char **argv)
 	st = run_words(p, argc, argv);
 	st = err_worse(st, out_flush());
 	if (stop_asked())
-		return stop_status();
-	return st;
+		return (int)stop_status();
+	return (int)st;
 }
 
 bool run_can_ask(void)
