@@ -77,7 +77,11 @@ static void wait_until(const struct app *a, mono_t until, bool keys,
 	const struct timespec ts = { (time_t)(left / MONO_SEC),
 		(long)(left % MONO_SEC) };
 
-	ppoll(fds, keys ? 3 : 2, until == NEVER ? NULL : &ts, mask);
+	if (ppoll(fds, keys ? 3 : 2, until == NEVER ? NULL : &ts, mask) <= 0)
+		return;
+	/* The terminal is gone, whether or not a signal says so. */
+	if (keys && fds[2].revents & (POLLHUP | POLLERR | POLLNVAL))
+		caught = SIGHUP;
 }
 
 /* --- sources --- */

@@ -2,8 +2,11 @@
 """fdfs-top on a real terminal (tmux) and as a batch program."""
 
 import json
+import os
+import pty
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -243,3 +246,21 @@ def test_once_json_when_offered(cluster, files):
     assert shot["schema"].startswith("fdfs-top.snapshot/")
     assert shot["groups"][0]["name"] == "group1"
     assert shot["storages"][0]["state"] == "ACTIVE"
+
+
+def test_a_terminal_that_vanishes_ends_the_console(cluster):
+    """Also when no signal tells: SIGHUP is blocked here."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(
+        top(cluster).split(), stdin=slave, stdout=slave, stderr=slave,
+        env={**os.environ, "TERM": "xterm"}, start_new_session=True,
+        preexec_fn=lambda: signal.pthread_sigmask(
+            signal.SIG_BLOCK, [signal.SIGHUP]))
+    os.close(slave)
+    try:
+        os.read(master, 1)  # it has drawn something
+        os.close(master)
+        assert child.wait(10) == 128 + signal.SIGHUP
+    finally:
+        child.kill()
+        child.wait()
