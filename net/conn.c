@@ -372,6 +372,16 @@ static bool overdue(const struct conn *c, mono_t now)
 	return now - c->moved > limit || now - c->since > total;
 }
 
+/* Has the peer sent what we have not taken yet? Then we are the late ones: no
+ * block was free, or the machine is busy. */
+static bool bytes_wait(const struct conn *c)
+{
+	char byte;
+
+	return c->state != CONN_REPLY &&
+	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void conn_check_deadline(struct conn *c, mono_t now)
 {
 	if (c->lent || c->state == CONN_RUNNING || c->state == CONN_CLOSING)
@@ -383,7 +393,7 @@ void conn_check_deadline(struct conn *c, mono_t now)
 	}
 	if (c->state == CONN_HEADER && !c->mid_header && c->proven)
 		return;
-	if (overdue(c, now))
+	if (overdue(c, now) && !bytes_wait(c))
 		conn_shut(c);
 }
 

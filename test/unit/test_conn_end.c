@@ -397,6 +397,34 @@ static void test_our_own_delay_is_nobodys_fault(void **state)
 	free(bytes);
 }
 
+static void test_who_waits_for_our_block_is_not_sent_away(void **state)
+{
+	uint8_t *bytes = some_bytes(100);
+	int fd = dial_timed(&(struct plan){ .timeout = 10,
+	    .content = LEND,
+	    .held_back = true,
+	    .blocks = 1 });
+	int second;
+
+	(void)state;
+	put_upload_head(fd, 100);
+	put(fd, bytes, 100);
+	gate_wait(&d.came);
+	second = dial(d.port, 0);
+	put_request(second, CMD_active_test, NULL, 0);
+	until(d.loop, waits_for_block, &d);
+	check_at(100000);
+	assert_int_equal(d.closed, 0);
+	sem_post(&d.gate);
+	sem_post(&d.gate);
+	expect_answer(fd, "lent");
+	assert_int_equal(take_status(second), 0);
+	close(second);
+	close(fd);
+	end(&d);
+	free(bytes);
+}
+
 static void test_who_does_not_read_is_sent_away(void **state)
 {
 	int fd;
@@ -459,6 +487,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_content_that_stops_is_not_awaited_for_ever),
 		cmocka_unit_test(test_our_own_delay_is_nobodys_fault),
+		cmocka_unit_test(test_who_waits_for_our_block_is_not_sent_away),
 		cmocka_unit_test(test_who_does_not_read_is_sent_away),
 		cmocka_unit_test(test_who_ignores_the_end_is_cut_off),
 	};
