@@ -25,9 +25,10 @@ static void vanish(int fd)
 
 static void test_quit_closes_without_an_answer(void **state)
 {
-	static const char *const bodies[] = { "", "abc",
-		"a body that is longer than any server would hold for this one "
-		"command, which has none" };
+	static const char longer[] =
+	    "a body that is longer than any server would hold for this one "
+	    "command, which has none";
+	static const char *const bodies[] = { "", "abc", longer };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
