@@ -315,7 +315,8 @@ class Storage(Daemon):
 
     def active(self):
         rec = self.tracker.sees(self)
-        return rec is not None and rec.status == wire.ACTIVE
+        return rec is not None and rec.status == wire.ACTIVE and \
+            rec.total_mb > 0
 
     def start(self, deadline=20.0, active=True):
         super().start(deadline)

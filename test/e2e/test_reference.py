@@ -290,6 +290,7 @@ class Walk:
         self.pair.ask("garbage", cmd, (body, body))
 
 
+@pytest.mark.slow
 @pytest.mark.limit(300)
 def test_storage_answers_like_the_reference(cluster, reference):
     if STOCK:
@@ -306,6 +307,7 @@ def test_storage_answers_like_the_reference(cluster, reference):
     pair.close()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_tracker_answers_like_the_reference(cluster, reference):
     if STOCK:
