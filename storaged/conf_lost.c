@@ -39,7 +39,7 @@ static bool is_early(const char *v)
 }
 
 static const char access_log[] = "there is no access log; the operation log "
-                                 "holds every change: fdfs-meta log";
+                                 "holds every change: fdfs-meta sql";
 static const char not_packed[] = "rotated log files are not compressed; "
                                  "log_file_keep_days bounds them";
 static const char no_copies[] = "copying to the other storages of the group is "
