@@ -148,8 +148,6 @@ static void test_parameters_that_make_no_sense_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    identity_parse_params("id_type_in_filename=name\n", &p), -EBADMSG);
-	assert_int_equal(
 	    identity_parse_params("reserved_storage_space=1.5GB\n", &p),
 	    -EBADMSG);
 }
