@@ -106,7 +106,7 @@ static void ask_tracker(struct source *s, size_t i, struct cluster_tracker *t,
 {
 	struct msg_text reply;
 	struct client *c;
-	mono_t start = clock_mono();
+	mono_t start;
 
 	addr_text(&s->trackers[i], t->address, sizeof(t->address));
 	t->rc = source_connect(s, &s->trackers[i], &c);

@@ -15,7 +15,7 @@
 #include "cli/meta.h"
 #include "cli/stop.h"
 
-#define SQL_MAX (1024 * 1024)
+#define SQL_MAX ((size_t)1024 * 1024)
 
 struct sql_options {
 	const char *file;

@@ -27,7 +27,7 @@
 #include "proto/kv.h"
 
 #define CATCH_UP_S 10
-#define META_MAX   (1024 * 1024)
+#define META_MAX   ((size_t)1024 * 1024)
 
 struct verify_options {
 	struct stores_options stores;
@@ -115,7 +115,7 @@ static void suspect(struct verify *v, const char *remote)
 
 static int crc_of(const char *path, uint32_t *out)
 {
-	const size_t cap = 1024 * 1024;
+	const size_t cap = (size_t)1024 * 1024;
 	FILE *f = fopen(path, "re");
 	char *block;
 	size_t n;

@@ -11,7 +11,7 @@
 #include "proto/fileid.h"
 
 #define FDFS_MEMBERS 32
-#define FDFS_BLOCK   (256 * 1024)
+#define FDFS_BLOCK   ((size_t)256 * 1024)
 
 struct fid {
 	char text[17 + FILE_NAME_MAX + 1]; /* group/name */
@@ -86,7 +86,7 @@ int fdfs_set_meta(struct client *c, const struct fid *id, char flag,
     struct span packed);
 
 /* Where a metadata answer ends: fits every stock server's limit. */
-#define FDFS_META_MAX (256 * 1024)
+#define FDFS_META_MAX ((size_t)256 * 1024)
 
 #define FDFS_VERBS(V) \
 	V(put)        \

@@ -87,19 +87,13 @@ struct target {
 
 static enum status parse_path(const char *text, uint8_t *out)
 {
-	uint64_t n = 0;
-	unsigned hex;
-	char tail;
+	int n;
 
 	*out = 0xff;
 	if (!text)
 		return STATUS_OK;
-	if (text[0] == 'M' && strlen(text) == 3 &&
-	    sscanf(text + 1, "%2x%c", &hex, &tail) == 1)
-		n = hex;
-	else if (str_to_u64(text, &n) < 0)
-		n = 256;
-	if (n > 127)
+	n = opt_store_path(text);
+	if (n < 0 || n > 127)
 		return err_usage("write 0 or M00 for the first",
 		    "\"%s\" is no store path", text);
 	*out = (uint8_t)n;

@@ -60,7 +60,7 @@ static int spool(int from, int *fd, uint64_t *size)
 enum status fdfs_open_input(const char *path, int *fd, uint64_t *size)
 {
 	const bool is_stdin = strcmp(path, "-") == 0;
-	struct stat st;
+	struct stat st = { .st_size = 0 };
 	int from = is_stdin ? dup(STDIN_FILENO)
 	                    : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int rc = 0;

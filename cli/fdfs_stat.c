@@ -43,6 +43,12 @@ static const struct out_layout layout = { "fdfs.stat/1", columns,
 static const char *const type_names[] = { "normal", "appender", "slave",
 	"trunk" };
 
+/* Storages that did not answer. */
+struct names {
+	char **items; /* owned, and the texts */
+	size_t n;
+};
+
 struct asked {
 	int rc;
 	int64_t size, mtime;
@@ -146,7 +152,7 @@ static bool is_worth_asking(const struct member *m)
 }
 
 static enum status stat_one(struct source *s, struct out *out, const char *text,
-    struct opt_list *missing)
+    struct names *missing)
 {
 	struct members all = { .n = 0 };
 	struct fid id;
@@ -187,7 +193,7 @@ static enum status stat_one(struct source *s, struct out *out, const char *text,
 
 enum status fdfs_run_stat(struct cli *cli, const void *options)
 {
-	struct opt_list missing = { NULL, 0 };
+	struct names missing = { NULL, 0 };
 	struct out_end end = { .complete = true, .total = -1 };
 	struct source s;
 	struct out *out;
@@ -205,13 +211,13 @@ enum status fdfs_run_stat(struct cli *cli, const void *options)
 		st = err_worse(st, stat_one(&s, out, cli->words[i], &missing));
 	end.complete =
 	    missing.n == 0 && !stop_asked() && st != STATUS_NO_SOURCE;
-	end.missing = missing.items;
+	end.missing = (const char *const *)missing.items;
 	end.n_missing = missing.n;
 	end.total = (int64_t)out_rows(out);
 	st = err_worse(st, out_close(out, &end));
 	source_close(&s);
 	for (size_t i = 0; i < missing.n; i++)
-		free((char *)(uintptr_t)missing.items[i]);
+		free(missing.items[i]);
 	free(missing.items);
 	return st;
 }

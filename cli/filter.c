@@ -160,16 +160,9 @@ static enum status make_paths(const struct filter_options *o, struct filter *f)
 	f->paths = xcalloc(words.n, sizeof(*f->paths));
 	for (size_t i = 0; i < words.n && st == STATUS_OK; i++) {
 		const char *w = words.items[i];
-		uint64_t n = 256;
-		unsigned hex;
-		char tail;
+		const int n = opt_store_path(w);
 
-		if (w[0] == 'M' && strlen(w) == 3 &&
-		    sscanf(w + 1, "%2x%c", &hex, &tail) == 1)
-			n = hex;
-		else if (str_to_u64(w, &n) < 0)
-			n = 256;
-		if (n > 255)
+		if (n < 0)
 			st = err_usage("write M02 or 2",
 			    "-P: \"%s\" is no store path", w);
 		f->paths[f->f.n_paths++] = (unsigned)n;

@@ -263,3 +263,17 @@ void opt_print(FILE *out, const struct opt_table *t)
 		fprintf(out, "  %-28s %s\n", title, t->rows[i].help);
 	}
 }
+
+int opt_store_path(const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	uint64_t n;
+
+	if (text[0] == 'M' && strlen(text) == 3 && strchr(hex, text[1]) &&
+	    strchr(hex, text[2]))
+		return (int)(16 * (strchr(hex, text[1]) - hex) +
+		             (strchr(hex, text[2]) - hex));
+	if (str_to_u64(text, &n) < 0 || n > 255)
+		return -EINVAL;
+	return (int)n;
+}

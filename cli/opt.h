@@ -31,14 +31,14 @@ struct opt_list {
 };
 
 struct opt_row {
-	char letter;      /* 0: none */
 	const char *name; /* without dashes; NULL: none */
-	enum opt_type type;
-	size_t offset; /* of the target in the struct of its table */
-	int value;     /* OPT_SET */
-	uint64_t min, max;
 	const char *arg;  /* what help calls the argument */
 	const char *help; /* one sentence, no full stop */
+	size_t offset;    /* of the target in the struct of its table */
+	uint64_t min, max;
+	enum opt_type type;
+	int value;   /* OPT_SET */
+	char letter; /* 0: none */
 };
 
 struct opt_table {
@@ -91,6 +91,9 @@ struct opt_parse {
 
 /* Parses argv[0..argc). STATUS_OK, or STATUS_USAGE after saying why. */
 enum status opt_parse(struct opt_parse *p, int argc, char **argv);
+
+/* "M0A" or "10" as the number of a store path: 0..255, or -EINVAL. */
+int opt_store_path(const char *text);
 
 /* Option rows as help text. */
 void opt_print(FILE *out, const struct opt_table *t);

@@ -103,10 +103,10 @@ struct out_layout {
 
 struct out;
 
-/* Gives *out. STATUS_USAGE for a bad -o; STATUS_OK with *out NULL when only
+/* Gives *result. STATUS_USAGE for a bad -o; STATUS_OK with it NULL when only
  * the columns were asked for (they are printed). The layout is lent. */
 enum status out_open(const struct out_options *o, const struct out_layout *l,
-    struct out **out);
+    struct out **result);
 /* n cells in the order of the layout's columns; copied or written. False
  * when stdout takes no more: stop. */
 bool out_row(struct out *out, const struct out_cell *cells);

@@ -77,7 +77,7 @@ static void show_default(struct out *out)
 
 static enum status choose_one(struct out *out, const char *word, bool first)
 {
-	const char sign = word[0] == '+' || word[0] == '-' ? word[0] : 0;
+	const char sign = *word == '+' || *word == '-' ? *word : (char)0;
 	const char *name = word + (sign != 0);
 	const int column = find_column(&out->layout, name);
 

@@ -24,8 +24,8 @@ void stop_at_once(bool on);
 /* The connection whose wait a signal ends; NULL: none. */
 void stop_watch(struct client *c);
 /* Called from the signal handler; must be safe there. NULL: none. */
-void stop_call(void (*interrupt)(void *arg), void *arg);
+void stop_call(void (*call)(void *arg), void *arg);
 /* The file to remove when the program is left early; NULL: none. Copied. */
-void stop_remove(const char *path);
+void stop_remove(const char *name);
 
 #endif
