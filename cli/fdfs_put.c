@@ -223,6 +223,7 @@ static int upload(const struct put *p, struct client *c, const struct target *t,
 {
 	struct msg_upload plain;
 	struct msg_upload_slave slave;
+	int rc;
 
 	memset(&plain, 0, sizeof(plain));
 	memset(&slave, 0, sizeof(slave));
@@ -241,7 +242,9 @@ static int upload(const struct put *p, struct client *c, const struct target *t,
 		slave.master = span_of(p->master.name);
 		str_copy(slave.prefix, sizeof(slave.prefix), p->o->prefix);
 	}
-	return fdfs_send(c, u);
+	rc = fdfs_send(c, u);
+	u->in = NULL;
+	return rc;
 }
 
 static enum status check_crc(const struct put *p, const struct fid *id,

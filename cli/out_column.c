@@ -77,8 +77,8 @@ static void show_default(struct out *out)
 
 static enum status choose_one(struct out *out, const char *word, bool first)
 {
-	const char sign = *word == '+' || *word == '-' ? *word : (char)0;
-	const char *name = word + (sign != 0);
+	const bool is_signed = *word == '+' || *word == '-';
+	const char *name = word + is_signed;
 	const int column = find_column(&out->layout, name);
 
 	if (column < 0) {
@@ -92,9 +92,9 @@ static enum status choose_one(struct out *out, const char *word, bool first)
 		return err_usage("--list-columns lists them",
 		    "no column \"%s\"", name);
 	}
-	if (first && sign != 0)
+	if (first && is_signed)
 		show_default(out);
-	if (sign == '-')
+	if (*word == '-')
 		hide(out, (size_t)column);
 	else
 		show(out, (size_t)column);
