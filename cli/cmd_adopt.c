@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/daemon.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/meta.h"
@@ -141,10 +140,14 @@ static enum status daemon_runs(const struct stores *s, int pid)
 	    s->meta_dir);
 }
 
-/* Gives the lock in *fd, -1 when there is no base path to lock. */
+/* Gives the lock in *fd, -1 when there is no base path to lock. Only the lock
+ * is taken: what stands in the file may be the pid of a stock daemon, which
+ * does not lock it and does not mind us. */
 static enum status take_lock(const struct stores *s, int *fd)
 {
 	const int pid = stores_daemon(s);
+	char path[4200];
+	struct strbuf b = strbuf_over(path, sizeof(path));
 	int rc;
 
 	*fd = -1;
@@ -152,15 +155,20 @@ static enum status take_lock(const struct stores *s, int *fd)
 		return daemon_runs(s, pid);
 	if (!s->base_path[0])
 		return STATUS_OK;
-	rc = daemon_lock(s->base_path, "fdfs_storaged", fd);
-	if (rc == -EBUSY)
+	strbuf_addf(&b, "%s/data", s->base_path);
+	rc = fs_make_dirs(path);
+	strbuf_addf(&b, "/%s.pid", STORES_DAEMON);
+	if (rc == 0)
+		rc = fs_lock_file(path);
+	if (rc == -EWOULDBLOCK)
 		return daemon_runs(s, 0);
 	if (rc < 0)
 		return err_say((struct err){ .status = STATUS_REFUSED,
 		                   .rc = rc,
-		                   .subject = s->base_path,
+		                   .subject = path,
 		                   .todo = "run it as the daemon's user" },
-		    "cannot lock %s: %s", s->base_path, errstr(rc));
+		    "cannot lock %s: %s", path, errstr(rc));
+	*fd = rc;
 	return STATUS_OK;
 }
 

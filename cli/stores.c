@@ -179,9 +179,8 @@ void stores_close(struct stores *s)
 
 int stores_daemon(const struct stores *s)
 {
-	return s->base_path[0]
-	           ? daemon_running_pid(s->base_path, "fdfs_storaged")
-	           : 0;
+	return s->base_path[0] ? daemon_running_pid(s->base_path, STORES_DAEMON)
+	                       : 0;
 }
 
 static bool is_hex_dir(const char *name)

@@ -10,7 +10,8 @@
 #include "cli/err.h"
 #include "cli/opt.h"
 
-#define STORES_MAX 256
+#define STORES_MAX    256
+#define STORES_DAEMON "fdfs_storaged" /* its pid file is its lock */
 
 struct stores_options {
 	const char *db; /* the caller's --db; no row of its own */
