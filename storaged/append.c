@@ -193,7 +193,7 @@ static void change_apply(struct op_flow *op)
 	if (op->rc < 0)
 		op_reply(op, op->rc, NULL, 0);
 	else
-		op_disk(op, op->size >= HEAVY_PIECE ? OP_HEAVY : OP_LIGHT,
+		op_disk(op, op->size >= HEAVY_PIECE ? OP_HEAVY : OP_WRITE,
 		    apply_step, change_answer);
 }
 
@@ -227,7 +227,7 @@ static void staged(struct op_flow *op)
 
 static int change_content(struct op_flow *op)
 {
-	op_disk(op, op->piece_n >= HEAVY_PIECE ? OP_HEAVY : OP_LIGHT,
+	op_disk(op, op->piece_n >= HEAVY_PIECE ? OP_HEAVY : OP_WRITE,
 	    stage_step, staged);
 	return 0;
 }
@@ -318,7 +318,7 @@ static void truncate_apply(struct op_flow *op)
 	if (op->rc < 0)
 		op_reply(op, op->rc, NULL, 0);
 	else
-		op_disk(op, OP_LIGHT, truncate_step, truncate_answer);
+		op_disk(op, OP_WRITE, truncate_step, truncate_answer);
 }
 
 static void truncate_commit(struct op_flow *op)
@@ -411,7 +411,7 @@ static void regenerate_apply(struct op_flow *op)
 	if (op->rc < 0)
 		op_reply(op, op->rc, NULL, 0);
 	else
-		op_disk(op, OP_LIGHT, rename_step, regenerate_answer);
+		op_disk(op, OP_WRITE, rename_step, regenerate_answer);
 }
 
 static void regenerate_commit(struct op_flow *op)

@@ -190,7 +190,7 @@ static void set_apply(struct op_flow *op)
 	if (op->rc < 0)
 		op_reply(op, op->rc, NULL, 0);
 	else
-		op_disk(op, OP_LIGHT, replace_step, set_answer);
+		op_disk(op, OP_WRITE, replace_step, set_answer);
 }
 
 static void set_commit(struct op_flow *op)

@@ -22,7 +22,7 @@
 #include "meta/event.h"
 
 #define CONNECT_SLICE_MS 1000
-#define TICK_MS          1000
+#define SECOND_MS        1000
 
 /* --- waiting and stopping --- */
 
@@ -62,7 +62,7 @@ static int64_t interval_ms(struct beat *b, const int64_t *seconds)
 	int64_t ms;
 
 	pthread_mutex_lock(&b->lock);
-	ms = *seconds * 1000;
+	ms = *seconds * b->second_ms;
 	pthread_mutex_unlock(&b->lock);
 	return ms;
 }
@@ -267,7 +267,7 @@ static int session_report(struct session *s)
 			rc = session_settle(s, &rejoin);
 		if (rc == 0 && (take_rejoin(s) || rejoin))
 			return 0;
-	} while (rc == 0 && beat_pause(b, TICK_MS));
+	} while (rc == 0 && beat_pause(b, b->second_ms));
 	return rc;
 }
 
@@ -300,7 +300,7 @@ static void *session_thread(void *arg)
 		const bool was_active = s->state == SESSION_ACTIVE;
 
 		session_enter(s, SESSION_DOWN, rc);
-		ms = rc <= 0 && was_active ? TICK_MS
+		ms = rc <= 0 && was_active ? b->second_ms
 		                           : interval_ms(b, &b->heart_beat);
 	} while (beat_pause(b, ms));
 	return NULL;
@@ -331,12 +331,13 @@ static void init_session(struct beat *b, size_t i)
 	s->shown.status = MEMBER_UNKNOWN;
 }
 
-int beat_start(struct storage *st, struct beat **out)
+int beat_start_paced(struct storage *st, int64_t second_ms, struct beat **out)
 {
 	struct beat *b = xcalloc(1, sizeof(*b));
 	int rc = 0;
 
 	b->st = st;
+	b->second_ms = second_ms;
 	b->heart_beat = st->conf.heart_beat_interval;
 	b->stat_report = st->conf.stat_report_interval;
 	b->leader = -1;
@@ -356,6 +357,11 @@ int beat_start(struct storage *st, struct beat **out)
 		*out = NULL;
 	}
 	return rc;
+}
+
+int beat_start(struct storage *st, struct beat **out)
+{
+	return beat_start_paced(st, SECOND_MS, out);
 }
 
 void beat_stop(struct beat *b)

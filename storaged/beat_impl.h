@@ -71,6 +71,7 @@ struct beat {
 	pthread_cond_t wake; /* stopping */
 	bool stopping;
 	int64_t heart_beat, stat_report; /* seconds */
+	int64_t second_ms;               /* what a second lasts */
 	int leader;                      /* index; -1 unknown */
 	struct msg_brief members[MEMBERS_MAX];
 	size_t n_members;
@@ -79,6 +80,8 @@ struct beat {
 };
 
 /* beat.c */
+/* beat_start with seconds of that length: tests have shorter ones. */
+int beat_start_paced(struct storage *st, int64_t second_ms, struct beat **out);
 /* Waits; false when it was ended by beat_stop. */
 bool beat_pause(struct beat *b, int64_t ms);
 bool beat_stopping(struct beat *b);

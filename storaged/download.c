@@ -55,7 +55,8 @@ static int open_step(struct op_flow *op)
 	return 0;
 }
 
-/* -EAGAIN: not all in the page cache. */
+/* -EAGAIN: not all in the page cache. -EOPNOTSUPP: this file system cannot
+ * tell (tmpfs). */
 static int read_room(struct op_flow *op, int flags)
 {
 	uint8_t *room = conn_room(op->conn, (size_t)op->result);
@@ -64,9 +65,9 @@ static int read_room(struct op_flow *op, int flags)
 
 	if (n == (ssize_t)op->result)
 		return 0;
-	if (n < 0 && errno != EOPNOTSUPP)
+	if (n < 0)
 		return -errno;
-	return flags || n < 0 ? -EAGAIN : -EIO;
+	return flags ? -EAGAIN : -EIO;
 }
 
 static int read_step(struct op_flow *op)
@@ -118,6 +119,8 @@ static void opened(struct op_flow *op)
 	op->rc = read_room(op, RWF_NOWAIT);
 	if (op->rc == -EAGAIN)
 		op_disk(op, OP_HEAVY, read_step, short_answer);
+	else if (op->rc == -EOPNOTSUPP)
+		op_disk(op, OP_LIGHT, read_step, short_answer);
 	else
 		short_answer(op);
 }
@@ -152,7 +155,7 @@ static bool in_cache(int fd, off_t at)
 	char byte;
 	struct iovec iov = { &byte, 1 };
 
-	return preadv2(fd, &iov, 1, at, RWF_NOWAIT) == 1;
+	return preadv2(fd, &iov, 1, at, RWF_NOWAIT) == 1 || errno == EOPNOTSUPP;
 }
 
 /* Looks at a byte of every 256 KiB: reading ahead leaves no smaller holes. */

@@ -228,8 +228,10 @@ static void step_done(struct job *job)
 static bool may_run_here(const struct op_flow *op, enum op_weight weight,
     mono_t now)
 {
-	return weight == OP_LIGHT && !op->ctx->st->store.conf.full &&
-	       store_quick(op->path, now);
+	if (weight == OP_HEAVY ||
+	    (weight == OP_WRITE && op->ctx->st->store.conf.full))
+		return false;
+	return store_quick(op->path, now);
 }
 
 void op_disk(struct op_flow *op, enum op_weight weight,

@@ -81,7 +81,11 @@ const struct handler *handler_of(uint8_t command);
 
 /* Runs step here when the disk is quick and the work small, else in a worker
  * of the path; then next on the loop. */
-enum op_weight { OP_LIGHT, OP_HEAVY };
+enum op_weight {
+	OP_LIGHT, /* names and the page cache */
+	OP_WRITE, /* the same, but syncs under durability = full */
+	OP_HEAVY  /* reads or writes much, or waits for the disk */
+};
 void op_disk(struct op_flow *op, enum op_weight weight,
     int (*step)(struct op_flow *op), void (*next)(struct op_flow *op));
 /* Takes the name in op->name for this operation; then held(op). */

@@ -88,7 +88,7 @@ static void remove_apply(struct op_flow *op)
 	if (op->rc < 0)
 		op_reply(op, op->rc, NULL, 0);
 	else
-		op_disk(op, OP_LIGHT, remove_step, remove_answer);
+		op_disk(op, OP_WRITE, remove_step, remove_answer);
 }
 
 static void remove_commit(struct op_flow *op)

@@ -225,7 +225,7 @@ static void upload_piece(struct op_flow *op)
 	bool whole = op->last && op->done == 0;
 	bool heavy = !whole && op->piece_n >= HEAVY_PIECE;
 
-	op_disk(op, heavy ? OP_HEAVY : OP_LIGHT, upload_step, upload_next);
+	op_disk(op, heavy ? OP_HEAVY : OP_WRITE, upload_step, upload_next);
 }
 
 static int upload_content(struct op_flow *op)
