@@ -26,10 +26,14 @@
 #define FAKE_SEEN    1024
 #define FAKE_GIVE_UP 60
 
+#define FAKE_HANGS_UP  (-1)
+#define FAKE_IS_SILENT (-2)
+
 struct fake_answer {
-	int status; /* -1: hang up instead */
+	int status; /* or FAKE_HANGS_UP, FAKE_IS_SILENT */
 	uint8_t body[FAKE_ROOM];
 	size_t n;
+	bool once; /* then an empty success */
 };
 
 struct fake_question {
@@ -100,11 +104,14 @@ static bool fake_serve(struct fake_tracker *f, size_t slot)
 	if (f->n_seen < FAKE_SEEN)
 		f->seen[f->n_seen++] = q;
 	a = f->answers[q.command];
+	if (a.once)
+		f->answers[q.command] = (struct fake_answer){ .status = 0 };
 	pthread_cond_broadcast(&f->moved);
 	pthread_mutex_unlock(&f->lock);
-	if (q.command == CMD_quit || a.status < 0)
+	if (q.command == CMD_quit || a.status == FAKE_HANGS_UP)
 		return false;
-	fake_send(fd, &a);
+	if (a.status != FAKE_IS_SILENT)
+		fake_send(fd, &a);
 	return true;
 }
 
@@ -194,6 +201,7 @@ static ATTR_UNUSED void fake_answers(struct fake_tracker *f, uint8_t command,
 	if (n)
 		memcpy(f->answers[command].body, body, n);
 	f->answers[command].n = n;
+	f->answers[command].once = false;
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -201,6 +209,16 @@ static ATTR_UNUSED void fake_says(struct fake_tracker *f, uint8_t command,
     const char *text)
 {
 	fake_answers(f, command, 0, text, strlen(text));
+}
+
+static ATTR_UNUSED void fake_says_once(struct fake_tracker *f, uint8_t command,
+    const char *text)
+{
+	pthread_mutex_lock(&f->lock);
+	f->answers[command] =
+	    (struct fake_answer){ .n = strlen(text), .once = true };
+	memcpy(f->answers[command].body, text, strlen(text));
+	pthread_mutex_unlock(&f->lock);
 }
 
 static size_t fake_count_locked(const struct fake_tracker *f, uint8_t command)
