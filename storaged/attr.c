@@ -125,25 +125,16 @@ static int settle_text(struct op_flow *op)
 	return rc;
 }
 
-/* Opens the side file, and has room for the text before it is committed. */
-static int open_side_file(struct op_flow *op)
+/* A disk that is nearly full must take the text before it is committed. */
+static int stage_text(struct op_flow *op)
 {
-	char file[FILEID_DISK_MAX];
-	struct stat sb;
-	int rc = op_disk_path(op, "-m", file);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	op->fd = openat(op->path->data_fd, file, O_WRONLY | O_CREAT | O_CLOEXEC,
-	    0644);
-	if (op->fd < 0 || fstat(op->fd, &sb) < 0)
-		return -errno;
-	op->result = (uint64_t)sb.st_size;
-	if (op->text_n > 0 && store_tight(op->path) &&
-	    fallocate(op->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)op->text_n) < 0 &&
-	    errno != EOPNOTSUPP)
-		return -errno;
-	return 0;
+	op->piece = (const uint8_t *)op->text;
+	op->piece_n = op->text_n;
+	rc = op_write_temp(op);
+	op->piece = NULL;
+	return rc;
 }
 
 /* op->size: bytes received; nothing received in a merge changes nothing. */
@@ -155,27 +146,47 @@ static int prepare_step(struct op_flow *op)
 	if (rc < 0 || (op->size == 0 && op->flag == FLAG_MERGE))
 		return rc;
 	rc = settle_text(op);
-	if (rc == 0 && op->size > 0)
-		rc = open_side_file(op);
+	if (rc == 0 && op->text_n > 0 && store_tight(op->path))
+		rc = stage_text(op);
+	return rc;
+}
+
+static int write_side_file(const struct op_flow *op, const char *file)
+{
+	int fd = openat(op->path->data_fd, file, O_WRONLY | O_CREAT | O_CLOEXEC,
+	    0644);
+	struct stat sb;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fs_pwrite_all(fd, op->text, op->text_n, 0);
+	if (rc == 0 && fstat(fd, &sb) < 0)
+		rc = -errno;
+	if (rc == 0 && sb.st_size > (off_t)op->text_n &&
+	    ftruncate(fd, (off_t)op->text_n) < 0)
+		rc = -errno;
+	close(fd);
 	return rc;
 }
 
 static int replace_step(struct op_flow *op)
 {
 	char file[FILEID_DISK_MAX];
+	int dir = op->path->data_fd;
 	int rc = op_disk_path(op, "-m", file);
 
 	if (rc < 0)
 		return rc;
-	if (op->size == 0) {
-		if (unlinkat(op->path->data_fd, file, 0) < 0 && errno != ENOENT)
-			return -errno;
-		return 0;
-	}
-	rc = fs_pwrite_all(op->fd, op->text, op->text_n, 0);
-	if (rc == 0 && op->result > op->text_n)
-		rc = ftruncate(op->fd, (off_t)op->text_n) < 0 ? -errno : 0;
-	return rc;
+	if (op->text_n == 0)
+		return unlinkat(dir, file, 0) < 0 && errno != ENOENT ? -errno
+		                                                     : 0;
+	if (!op->temp[0])
+		return write_side_file(op, file);
+	if (renameat(dir, op->temp, dir, file) < 0)
+		return -errno;
+	op->temp[0] = 0;
+	return 0;
 }
 
 static void set_answer(struct op_flow *op)

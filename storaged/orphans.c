@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/log.h"
+#include "base/sum.h"
 
 #define ORPHANS_DIR ".orphans"
 #define FIRST_CAP   1024
@@ -174,37 +176,85 @@ static bool move_away(struct store_path *p, const char *dir, const char *file)
 	return true;
 }
 
-static uint64_t scan_dir(struct store_path *p, const char *name,
-    struct names *known, wall_t since)
+static bool sum_matches(int fd, uint32_t crc)
+{
+	char buf[65536];
+	uint32_t sum = 0;
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = fs_pread_all(fd, buf, sizeof(buf), at)) > 0) {
+		sum = sum_crc32(sum, buf, (size_t)n);
+		at += n;
+	}
+	return n == 0 && sum == crc;
+}
+
+/* Is the content what the name says? Only normal files say it. */
+static bool is_whole(const struct store_path *p, const char *dir,
+    const char *file, struct orphan *o)
+{
+	char path[FILEID_DISK_MAX];
+	struct fileid_name fn;
+	struct stat sb;
+	int fd;
+	bool whole;
+
+	snprintf(o->name, sizeof(o->name), "M%02X/%.5s/%.117s", p->index, dir,
+	    file);
+	if (fileid_parse(span_of(o->name), &fn) < 0 || fn.type != FILE_NORMAL)
+		return false;
+	snprintf(path, sizeof(path), "%.5s/%.127s", dir, file);
+	fd = openat(p->data_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	o->size = fileid_size(&fn.id);
+	o->crc = fn.id.crc;
+	o->time = fn.id.time;
+	whole = fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode) &&
+	        (uint64_t)sb.st_size == o->size && sum_matches(fd, o->crc);
+	close(fd);
+	return whole;
+}
+
+static void judge(struct store_path *p, const char *dir, const char *file,
+    struct orphan_sweep *sweep)
+{
+	struct orphan o;
+
+	if (!is_orphan(p, sweep->known, dir, file, sweep->since))
+		return;
+	if (is_whole(p, dir, file, &o) && sweep->record(sweep->arg, &o) == 0)
+		sweep->recorded++;
+	else if (move_away(p, dir, file))
+		sweep->moved++;
+}
+
+static void scan_dir(struct store_path *p, const char *name,
+    struct orphan_sweep *sweep)
 {
 	DIR *d = open_dir(p->data_fd, name);
 	struct dirent *e;
-	uint64_t n = 0;
 
 	if (!d)
-		return 0;
+		return;
 	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' &&
-		    is_orphan(p, known, name, e->d_name, since) &&
-		    move_away(p, name, e->d_name))
-			n++;
+		if (e->d_name[0] != '.')
+			judge(p, name, e->d_name, sweep);
 	closedir(d);
-	return n;
 }
 
-uint64_t orphans_move(struct store_path *p, unsigned subdirs,
-    struct names *known, wall_t since)
+void orphans_settle(struct store_path *p, unsigned subdirs,
+    struct orphan_sweep *sweep)
 {
 	char name[24];
 	struct stat sb;
-	uint64_t n = 0;
 
 	for (unsigned i = 0; i < subdirs * subdirs; i++) {
 		snprintf(name, sizeof(name), "%02X/%02X", i / subdirs,
 		    i % subdirs);
 		if (fstatat(p->data_fd, name, &sb, 0) == 0 &&
-		    (wall_t)(sb.st_mtime + 1) * 1000 >= since)
-			n += scan_dir(p, name, known, since);
+		    (wall_t)(sb.st_mtime + 1) * 1000 >= sweep->since)
+			scan_dir(p, name, sweep);
 	}
-	return n;
 }

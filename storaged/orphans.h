@@ -34,9 +34,27 @@ struct name_note *names_find(struct names *t, struct span name);
 
 /* Removes what is left in .incoming; gives how many. */
 uint64_t orphans_empty_incoming(struct store_path *p);
-/* Moves files made since then that no row knows to data/.orphans; only
- * directories changed since are read. Gives how many. */
-uint64_t orphans_move(struct store_path *p, unsigned subdirs,
-    struct names *known, wall_t since);
+/* A new file that no row knows, whose content is what its name says. */
+struct orphan {
+	char name[FILE_NAME_MAX + 1]; /* remote name */
+	uint64_t size;
+	uint32_t crc;
+	int64_t time; /* unix, from the name */
+};
+
+struct orphan_sweep {
+	struct names *known;
+	wall_t since; /* files made before are left alone */
+	/* Gives it a row; 0, or it is moved away like the others. */
+	int (*record)(void *arg, const struct orphan *o);
+	void *arg;
+	uint64_t recorded, moved;
+};
+
+/* Files made since then that no row knows: whole ones are recorded (a client
+ * may have been told of them, and a power cut taken the row), the others moved
+ * to data/.orphans. Only directories changed since are read. */
+void orphans_settle(struct store_path *p, unsigned subdirs,
+    struct orphan_sweep *sweep);
 
 #endif

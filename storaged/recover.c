@@ -463,9 +463,39 @@ static int mark_failed(struct recovery *r)
 	return db_mark_set(r->log, MARK_UNAPPLIED, text);
 }
 
+static int record_orphan(void *arg, const struct orphan *o)
+{
+	struct recovery *r = arg;
+	struct op_write w = { .op = { .code = OP_CREATE,
+		                  .at = clock_wall(),
+		                  .source_time = o->time,
+		                  .name = span_of(o->name),
+		                  .size = o->size,
+		                  .bytes = o->size,
+		                  .crc = o->crc,
+		                  .client = span_of("recovery") } };
+	int rc = db_begin(r->log);
+
+	if (rc < 0)
+		return rc;
+	op_write_init(&w);
+	rc = w.write.apply(&w.write, r->log);
+	if (rc == 0)
+		rc = db_commit(r->log);
+	if (rc < 0)
+		db_rollback(r->log);
+	return rc;
+}
+
 static void sweep(struct recovery *r, wall_t since)
 {
 	struct stores *s = r->stores;
+	struct orphan_sweep orphans = {
+		.known = &r->names,
+		.since = since,
+		.record = record_orphan,
+		.arg = r,
+	};
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct store_path *p = &s->paths[i];
@@ -475,9 +505,10 @@ static void sweep(struct recovery *r, wall_t since)
 		/* Content staged for an operation that failed is kept. */
 		if (!r->first_failed)
 			r->result->dropped += orphans_empty_incoming(p);
-		r->result->orphans +=
-		    orphans_move(p, s->conf.subdirs, &r->names, since);
+		orphans_settle(p, s->conf.subdirs, &orphans);
 	}
+	r->result->orphans = orphans.moved;
+	r->result->recorded = orphans.recorded;
 }
 
 int recover_run(struct stores *s, struct db *log, int64_t since_ms,

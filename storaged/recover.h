@@ -3,9 +3,10 @@
  * After an unclean stop, before the daemon serves: makes disk and log agree.
  * The tail of the log (ten minutes or a million rows, whichever is less, and
  * from the first change that a disk refused) is applied again where it was
- * committed but not carried out; what was still arriving is dropped; new files
- * without a row are moved to data/.orphans. Nobody was promised any of those.
- * Main thread, no other thread runs.
+ * committed but not carried out; what was still arriving is dropped; of new
+ * files without a row the whole ones are recorded (after a power cut under
+ * durability = process a client may have been told of them), the others moved
+ * to data/.orphans. Main thread, no other thread runs.
  */
 #ifndef STORAGED_RECOVER_H
 #define STORAGED_RECOVER_H
@@ -20,11 +21,12 @@
 #define MARK_UNAPPLIED "unapplied"
 
 struct recover_result {
-	uint64_t rows;    /* of the log looked at */
-	uint64_t redone;  /* operations carried out now */
-	uint64_t dropped; /* temporary files removed */
-	uint64_t orphans; /* files moved to .orphans */
-	uint64_t failed;  /* operations that still cannot be carried out */
+	uint64_t rows;     /* of the log looked at */
+	uint64_t redone;   /* operations carried out now */
+	uint64_t dropped;  /* temporary files removed */
+	uint64_t orphans;  /* files moved to .orphans */
+	uint64_t recorded; /* whole new files without a row that got one */
+	uint64_t failed;   /* operations that still cannot be carried out */
 };
 
 /* since_ms: when the run that did not stop cleanly began; files older than

@@ -102,11 +102,11 @@ static int recover(struct storage *st, struct db *log, char *err, size_t cap)
 	}
 	st->unapplied = r.failed > 0;
 	log_warn("recovered",
-	    "rows=%llu redone=%llu dropped=%llu orphans=%llu "
+	    "rows=%llu redone=%llu dropped=%llu orphans=%llu recorded=%llu "
 	    "failed=%llu: the last run did not stop cleanly",
 	    (unsigned long long)r.rows, (unsigned long long)r.redone,
 	    (unsigned long long)r.dropped, (unsigned long long)r.orphans,
-	    (unsigned long long)r.failed);
+	    (unsigned long long)r.recorded, (unsigned long long)r.failed);
 	return 0;
 }
 
@@ -303,27 +303,54 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	hub_take(least->hub, fd, peer);
 }
 
+static int listen_on(struct service *s, struct loop *loop, size_t i,
+    struct listener **out, char *err, size_t cap)
+{
+	struct addr at = s->st->conf.binds[i];
+	char text[ADDR_TEXT_MAX];
+	int rc;
+
+	at.port = (uint16_t)s->st->conf.port;
+	rc = loop_listen(loop, &at, on_accept, s, out);
+	if (rc < 0)
+		snprintf(err, cap,
+		    "cannot listen on %s: %s; check bind_addr and port",
+		    addr_text(&at, text, sizeof(text)), errstr(rc));
+	return rc;
+}
+
+/* A wrong address or a taken port is said before anything is begun. */
+static int try_addresses(struct service *s, char *err, size_t cap)
+{
+	struct loop *loop = NULL;
+	int rc = loop_new(&loop);
+
+	for (size_t i = 0; i < s->st->conf.n_binds && rc == 0; i++) {
+		struct listener *ln;
+
+		rc = listen_on(s, loop, i, &ln, err, cap);
+		if (rc == 0)
+			listener_free(ln);
+	}
+	loop_free(loop);
+	return rc;
+}
+
 static int start_listening(struct service *s, char *err, size_t cap)
 {
 	const struct storage_conf *c = &s->st->conf;
 	char text[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; i < c->n_binds; i++) {
-		struct addr at = c->binds[i];
-		int rc;
+		int rc =
+		    listen_on(s, s->main_loop, i, &s->listeners[i], err, cap);
 
-		at.port = (uint16_t)c->port;
-		rc = loop_listen(s->main_loop, &at, on_accept, s,
-		    &s->listeners[i]);
-		if (rc < 0) {
-			snprintf(err, cap, "cannot listen on %s: %s",
-			    addr_text(&at, text, sizeof(text)), errstr(rc));
+		if (rc < 0)
 			return rc;
-		}
 		s->n_listeners++;
-		log_info("listening", "address=%s group=%s id=%s",
-		    addr_text(&at, text, sizeof(text)), s->st->me.group,
-		    s->st->me.id);
+		log_info("listening", "address=%s port=%lld group=%s id=%s",
+		    addr_ip(&c->binds[i], text, sizeof(text)),
+		    (long long)c->port, s->st->me.group, s->st->me.id);
 	}
 	return 0;
 }
@@ -388,7 +415,9 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	st->up_time = clock_wall_sec();
 	busy_init(&st->busy);
 	housekeep_load(st);
-	rc = start_log(st, stop, err, cap);
+	rc = try_addresses(s, err, cap);
+	if (rc == 0)
+		rc = start_log(st, stop, err, cap);
 	if (rc < 0) {
 		free(s);
 		return rc;

@@ -413,6 +413,39 @@ static void test_new_file_without_a_row_is_an_orphan(void **state)
 	site_close(&t);
 }
 
+static int count_rows(void *arg, const struct op *op)
+{
+	*(int *)arg += op->code == OP_CREATE;
+	return 0;
+}
+
+static void test_whole_new_file_without_a_row_gets_one(void **state)
+{
+	char known[FILEID_NAME_LEN + 1];
+	char whole[FILEID_NAME_LEN + 1];
+	struct fileid id = { .source = 0x0100000a };
+	struct site t;
+	int rows = 0;
+
+	site_open(&t, state);
+	uploaded(&t, false, "known", known);
+	id.time = (uint32_t)(t.now / 1000);
+	id.size_field = fileid_size_field(5, false, 7);
+	id.crc = sum_crc32(0, "whole", 5);
+	fileid_make(&id, (struct fileid_place){ 0, 1, 1 }, span_of("txt"), 9,
+	    whole);
+	put_named(&t, whole, "", "whole");
+	recover(&t);
+	assert_int_equal(t.r.recorded, 1);
+	assert_int_equal(t.r.orphans, 0);
+	expect_file(&t, whole, "", "whole");
+	assert_true(oplog_read(t.log, 0, 10, count_rows, &rows) >= 0);
+	assert_int_equal(rows, 2);
+	recover_to(&t, 0);
+	assert_int_equal(t.r.recorded, 0);
+	site_close(&t);
+}
+
 static void test_upload_cut_off_after_a_long_quiet_is_an_orphan(void **state)
 {
 	char old[FILEID_NAME_LEN + 1];
@@ -528,6 +561,7 @@ int main(void)
 		scratch_test(
 		    test_staged_content_that_is_not_whole_is_kept_and_told),
 		scratch_test(test_new_file_without_a_row_is_an_orphan),
+		scratch_test(test_whole_new_file_without_a_row_gets_one),
 		scratch_test(
 		    test_upload_cut_off_after_a_long_quiet_is_an_orphan),
 		scratch_test(test_old_files_are_never_touched),
