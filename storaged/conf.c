@@ -47,7 +47,7 @@
 		"true", 0, 0, NULL, CONF_LIVE,                                 \
 		"start a new log file every day" },                            \
 	    { section, "log_file_rotate_time", CONF_TIME, AT(target.minute),   \
-		    "00:00", 0, 0, NULL, CONF_LIVE, "when" },                  \
+		    "00:00", 0, 0, NULL, CONF_LIVE, "time of day of that" },   \
 	    { section, "log_file_rotate_on_size", CONF_BYTES,                  \
 		    AT(target.on_size), "0", 0, 64 * GB, NULL, CONF_LIVE,      \
 		    "start a new log file beyond this size, "                  \
@@ -144,7 +144,8 @@ const struct conf_key storage_keys[] = {
 	{ "", "upload_priority", CONF_INT, AT(upload_priority), "10", 0, 0,
 	    NULL, 0, "the lowest takes the uploads of store_server = 2" },
 	KEY_STR("log_level", log_level, "info", CONF_LIVE,
-	    "emerg alert crit error warn notice info debug"),
+	    "finest level to log: emerg alert crit error warn notice info "
+	    "debug"),
 	KEYS_ROTATION("", log_global),
 	KEYS_ROTATION("error-log", log_section),
 	{ "", "rotate_error_log", CONF_BOOL, AT(log_old.everyday), "false", 0,

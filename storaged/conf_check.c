@@ -17,7 +17,7 @@
 
 #define TRACKER_PORT 22122
 #define ID_MAX       ((1 << 24) - 1)
-#define NAME_MAX_LEN 32
+#define NAME_MAX_LEN 48
 
 enum { FAMILY_AUTO, FAMILY_V4, FAMILY_V6, FAMILY_BOTH };
 

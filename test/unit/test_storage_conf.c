@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "storaged/conf.h"
+#include "storaged/conf_impl.h"
 #include "test/unit/conf_test.h"
 
 static struct storage_conf c;
@@ -415,6 +415,44 @@ static void test_print_shows_values_and_their_places(void **state)
 	storage_conf_free(&c);
 }
 
+/* --- the manual and the sample --- */
+
+static char *whole_file(const char *path)
+{
+	char *text = NULL;
+
+	assert_true(fs_read_file(path, 1 << 20, &text) > 0);
+	return text;
+}
+
+static void test_the_manual_names_every_key(void **state)
+{
+	char *text = whole_file("docs/storage.conf.5");
+
+	(void)state;
+	for (size_t i = 0; i < storage_keys_n; i++) {
+		const struct conf_key *k = &storage_keys[i];
+		const bool prefixed =
+		    k->type == CONF_OBSOLETE && k->section[0] != '\0';
+		char line[128];
+
+		snprintf(line, sizeof(line), ".Ic %s%s%s",
+		    prefixed ? k->section : "", prefixed ? "/" : "", k->name);
+		if (!strstr(text, line))
+			fail_msg("the manual lacks %s", line);
+	}
+	free(text);
+}
+
+static void test_the_sample_is_taken_without_a_warning(void **state)
+{
+	assert_int_equal(
+	    storage_conf_load("conf/storage.conf", &c, err, sizeof(err)), 0);
+	assert_false(warned(state, "WARN"));
+	assert_int_equal(c.n_trackers, 1);
+	storage_conf_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +478,8 @@ int main(void)
 		T(test_old_and_new_names_of_log_rotation_meet),
 		T(test_reload_applies_what_is_live_and_names_the_rest),
 		T(test_print_shows_values_and_their_places),
+		T(test_the_manual_names_every_key),
+		T(test_the_sample_is_taken_without_a_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
