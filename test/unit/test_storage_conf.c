@@ -430,9 +430,9 @@ static bool has_word(const char *text, const char *word)
 {
 	const size_t n = strlen(word);
 
-	for (const char *at = strstr(text, word); at;
-	     at = strstr(at + 1, word)) {
-		if (at[n] == ' ' || at[n] == '\n')
+	for (size_t i = 0; text[i]; i++) {
+		if (strncmp(text + i, word, n) == 0 &&
+		    (text[i + n] == ' ' || text[i + n] == '\n'))
 			return true;
 	}
 	return false;
