@@ -106,9 +106,11 @@ static int connect_one(struct beat *b, const struct addr *to,
 	int rc;
 
 	do {
+		if (beat_stopping(b))
+			return -ECANCELED;
 		rc = client_open(to, storage_conf_from(conf, to),
 		    CONNECT_SLICE_MS, (unsigned)io * 1000, &c);
-	} while (rc == -ETIMEDOUT && --left > 0 && !beat_stopping(b));
+	} while (rc == -ETIMEDOUT && --left > 0);
 	return rc < 0 ? rc : publish(b, slot, c);
 }
 

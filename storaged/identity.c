@@ -348,7 +348,7 @@ static int ask_round(const struct storage_conf *conf, struct answers *a,
 	int rc = -ENOTCONN;
 
 	for (size_t i = 0; i < conf->n_trackers && !stop(); i++) {
-		rc = identity_ask(&conf->trackers[i], conf, a, err, cap);
+		rc = identity_ask(&conf->trackers[i], conf, a, stop, err, cap);
 		if (rc == 0)
 			return 0;
 		if (rc > 0 && !refused) {

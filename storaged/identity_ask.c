@@ -12,7 +12,8 @@
 #include "proto/wire.h"
 #include "storaged/identity_impl.h"
 
-#define REFUSED 1
+#define REFUSED          1
+#define CONNECT_SLICE_MS 1000
 
 struct ask {
 	struct client *client;
@@ -198,8 +199,28 @@ static int ask_all(const struct ask *q)
 	return rc;
 }
 
+/* In pieces of a second, so that a signal need not wait for all of it. A
+ * question is answered from memory: who takes longer than connecting may take
+ * is not to be waited for. */
+static int connect_to(const struct storage_conf *conf, const struct addr *to,
+    bool (*stop)(void), struct client **out)
+{
+	int64_t io = conf->network_timeout < conf->connect_timeout
+	                 ? conf->network_timeout
+	                 : conf->connect_timeout;
+	int64_t left = conf->connect_timeout;
+	int rc;
+
+	do {
+		rc = client_open(to, storage_conf_from(conf, to),
+		    CONNECT_SLICE_MS, (unsigned)io * 1000, out);
+	} while (rc == -ETIMEDOUT && --left > 0 && !stop());
+	return rc;
+}
+
 int identity_ask(const struct tracker_entry *tracker,
-    const struct storage_conf *conf, struct answers *a, char *err, size_t cap)
+    const struct storage_conf *conf, struct answers *a, bool (*stop)(void),
+    char *err, size_t cap)
 {
 	struct ask q = { .conf = conf, .a = a, .err = err, .cap = cap };
 	int rc = -ENOTCONN;
@@ -209,9 +230,7 @@ int identity_ask(const struct tracker_entry *tracker,
 		char text[ADDR_TEXT_MAX];
 
 		memset(a, 0, sizeof(*a));
-		rc = client_open(to, storage_conf_from(conf, to),
-		    (unsigned)conf->connect_timeout * 1000,
-		    (unsigned)conf->network_timeout * 1000, &q.client);
+		rc = connect_to(conf, to, stop, &q.client);
 		if (rc < 0) {
 			snprintf(err, cap, "tracker %s: %s",
 			    addr_text(to, text, sizeof(text)), errstr(rc));

@@ -21,10 +21,11 @@ struct answers {
 
 void answers_fini(struct answers *a);
 
-/* All of it from one tracker. 0; -errno: not now, another or later; 1: the
- * tracker will not have us, the sentence says why. */
+/* All of it from one tracker; stop() ends the connecting. 0; -errno: not now,
+ * another or later; 1: the tracker will not have us, the sentence says why. */
 int identity_ask(const struct tracker_entry *tracker,
-    const struct storage_conf *conf, struct answers *a, char *err, size_t cap);
+    const struct storage_conf *conf, struct answers *a, bool (*stop)(void),
+    char *err, size_t cap);
 
 /* The answers as an identity. -EINVAL with a sentence when they do not fit
  * one another or the configuration. */
