@@ -210,7 +210,7 @@ static int start_catalogue(struct service *s, char *err, size_t cap)
 static size_t loops_wanted(const struct storage_conf *conf)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t n = (size_t)(cores > 2 ? cores / 2 : 1);
+	size_t n = (size_t)(cores > 4 ? cores / 2 : 2);
 
 	if (conf->work_threads > 0)
 		n = (size_t)conf->work_threads;
@@ -414,7 +414,6 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	s->st = st;
 	st->up_time = clock_wall_sec();
 	busy_init(&st->busy);
-	housekeep_load(st);
 	rc = try_addresses(s, err, cap);
 	if (rc == 0)
 		rc = start_log(st, stop, err, cap);
@@ -422,6 +421,7 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 		free(s);
 		return rc;
 	}
+	housekeep_load(st);
 	rc = start_parts(s, err, cap);
 	if (rc < 0) {
 		service_stop(s);
@@ -569,6 +569,7 @@ void service_stop(struct service *s)
 	loop_free(s->main_loop);
 	store_close(&st->store);
 	busy_fini(&st->busy);
+	identity_fini(&st->me);
 	free((void *)(uintptr_t)s->indexed_keys);
 	free(s->key_text);
 	free(s);

@@ -58,6 +58,17 @@ def test_everything_is_there_after_a_restart(fresh):
         conn.fails(wire.DOWNLOAD, wire.download_body(gone), ENOENT)
 
 
+def test_directories_go_on_being_filled_after_a_restart(fresh):
+    made = fresh(storage={"file_distribute_rotate_count": 2})
+
+    def directory():
+        with made.storage.connect() as conn:
+            return conn.upload(b"x")[4:9]
+    assert [directory() for _ in range(3)] == ["00/00", "00/00", "00/01"]
+    made.storage.restart()
+    assert [directory() for _ in range(2)] == ["00/01", "00/02"]
+
+
 def test_a_restarted_tracker_knows_its_cluster_at_once(fresh):
     made = fresh(storages=2)
     made.storages[1].stop()
