@@ -25,15 +25,17 @@
 #define HEAVY_PIECE 65536
 #define READ_BLOCK  262144
 
-static int set_appender(struct op_flow *op, struct span name)
+static int set_name(struct op_flow *op, struct span name)
 {
-	if (op_set_name(op, name, FILEID_NAME_LEN, FILE_NAME_MAX) < 0)
-		return -EINVAL;
-	if (!op->fn.has_record || !fileid_is_appender(&op->fn.id))
-		return -EINVAL;
-	return 0;
+	return op_set_name(op, name, FILEID_NAME_LEN, FILE_NAME_MAX);
 }
 
+static bool names_appender(const struct op_flow *op)
+{
+	return op->fn.has_record && fileid_is_appender(&op->fn.id);
+}
+
+/* A missing file is told before its name is found to be no appender's. */
 static int open_file(const struct op_flow *op, int flags, struct stat *sb)
 {
 	char file[FILEID_DISK_MAX];
@@ -44,9 +46,9 @@ static int open_file(const struct op_flow *op, int flags, struct stat *sb)
 		return rc;
 	fd = openat(op->path->data_fd, file, flags | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return -errno;
+		return errno == EISDIR ? -EINVAL : -errno;
 	rc = fstat(fd, sb) < 0 ? -errno : 0;
-	if (rc == 0 && !S_ISREG(sb->st_mode))
+	if (rc == 0 && (!S_ISREG(sb->st_mode) || !names_appender(op)))
 		rc = -EINVAL;
 	if (rc == 0)
 		return fd;
@@ -89,10 +91,20 @@ static int stage_in_row(struct op_flow *op)
 	return 0;
 }
 
+/* Content for what cannot take it: is the file missing, or no appender? */
+static int refuse_step(struct op_flow *op)
+{
+	struct stat sb;
+
+	return open_file(op, O_RDONLY, &sb);
+}
+
 static int stage_step(struct op_flow *op)
 {
 	int rc;
 
+	if (!names_appender(op))
+		return refuse_step(op);
 	if (fits_row(op))
 		return stage_in_row(op);
 	rc = op_write_temp(op);
@@ -246,7 +258,7 @@ static int append_decoded(struct op_flow *op, const struct framer *f)
 	struct msg_append m;
 
 	if (msg_decode(&MSG(append), f->held.p, f->held.n, &m, NULL) < 0 ||
-	    set_appender(op, m.name) < 0)
+	    set_name(op, m.name) < 0)
 		return -EINVAL;
 	return change_begin(op, m.size);
 }
@@ -256,7 +268,7 @@ static int modify_decoded(struct op_flow *op, const struct framer *f)
 	struct msg_modify m;
 
 	if (msg_decode(&MSG(modify), f->held.p, f->held.n, &m, NULL) < 0 ||
-	    set_appender(op, m.name) < 0 || m.offset < 0)
+	    set_name(op, m.name) < 0 || m.offset < 0)
 		return -EINVAL;
 	op->offset = (uint64_t)m.offset;
 	return change_begin(op, m.size);
@@ -341,7 +353,7 @@ static int truncate_decoded(struct op_flow *op, const struct framer *f)
 	struct msg_truncate m;
 
 	if (msg_decode(&MSG(truncate), f->held.p, f->held.n, &m, NULL) < 0 ||
-	    set_appender(op, m.name) < 0 || m.size < 0)
+	    set_name(op, m.name) < 0 || m.size < 0)
 		return -EINVAL;
 	op->result = (uint64_t)m.size;
 	op_hold(op, truncate_held);
@@ -437,7 +449,7 @@ static void regenerate_held(struct op_flow *op)
 
 static int regenerate_decoded(struct op_flow *op, const struct framer *f)
 {
-	if (set_appender(op, f->held) < 0)
+	if (set_name(op, f->held) < 0)
 		return -EINVAL;
 	op_hold(op, regenerate_held);
 	return 0;

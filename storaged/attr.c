@@ -354,7 +354,7 @@ static int info_decoded(struct op_flow *op, const struct framer *f)
 
 	if (msg_decode(&MSG(file_ref), f->held.p, f->held.n, &m, NULL) < 0 ||
 	    op_check_group(op, m.group) < 0 ||
-	    op_set_name(op, m.name, 1, FILE_NAME_MAX) < 0)
+	    op_set_name(op, m.name, 1, OP_NAME_MAX) < 0)
 		return -EINVAL;
 	op->flag = f->header.status;
 	reads = !crc_in_name(op) && !(op->flag & FLAG_NO_CRC);

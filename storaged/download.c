@@ -125,15 +125,30 @@ static void opened(struct op_flow *op)
 		short_answer(op);
 }
 
+/* "M00/00/00/." and "..": well formed but for the dots. */
+static bool names_directory(struct op_flow *op, struct span name)
+{
+	char file[OP_NAME_SIZE];
+	const char *slash = memrchr(name.p, '/', name.n);
+	const size_t at = slash ? (size_t)(slash - name.p) + 1 : name.n;
+	const struct span last = { name.p + at, name.n - at };
+
+	if (name.p[0] != 'M' || !(span_eq(last, ".") || span_eq(last, "..")) ||
+	    !str_copy_span(file, sizeof(file), name))
+		return false;
+	file[at] = 'x';
+	return op_set_name(op, span_of(file), 1, FILE_NAME_MAX) == 0;
+}
+
 static int download_decoded(struct op_flow *op, const struct framer *f)
 {
 	struct msg_download m;
 
 	if (msg_decode(&MSG(download), f->held.p, f->held.n, &m, NULL) < 0 ||
-	    op_check_group(op, m.group) < 0 ||
-	    op_set_name(op, m.name, 1, FILE_NAME_MAX) < 0 || m.offset < 0 ||
-	    m.size < 0)
+	    op_check_group(op, m.group) < 0 || m.offset < 0 || m.size < 0)
 		return -EINVAL;
+	if (op_set_name(op, m.name, 1, FILE_NAME_MAX) < 0)
+		return names_directory(op, m.name) ? -EISDIR : -EINVAL;
 	op->offset = (uint64_t)m.offset;
 	op->size = (uint64_t)m.size;
 	op_disk(op, OP_LIGHT, open_step, opened);

@@ -16,6 +16,9 @@
 #include "storaged/handlers.h"
 #include "storaged/recover.h"
 
+/* "M00/00/00/" and a letter; a name without the M part has as many. */
+#define SHORTEST_NAME 11
+
 static void op_init(struct op_flow *op, struct conn *c)
 {
 	memset(op, 0, sizeof(*op));
@@ -84,7 +87,7 @@ void op_reply(struct op_flow *op, int rc, const void *body, size_t n)
 
 void op_reply_name(struct op_flow *op, int rc, const char *name)
 {
-	char body[GROUP_NAME_SIZE + FILE_NAME_MAX];
+	char body[GROUP_NAME_SIZE + OP_NAME_SIZE];
 	struct wire_out out = wire_out(body, sizeof(body));
 	const char *group = op->ctx->st->me.group;
 
@@ -330,7 +333,8 @@ int op_check_group(const struct op_flow *op, const char *group)
 
 int op_set_name(struct op_flow *op, struct span name, size_t min, size_t max)
 {
-	if (name.n < min || name.n > max || name.n >= sizeof(op->name))
+	if (name.n < min || name.n < SHORTEST_NAME || name.n > max ||
+	    name.n >= sizeof(op->name))
 		return -EINVAL;
 	if (fileid_parse(name, &op->fn) < 0 ||
 	    snprintf(op->name, sizeof(op->name), "M%02X/%.*s", op->fn.path,

@@ -17,6 +17,11 @@
 
 #include "storaged/storaged.h"
 
+/* The longest name that is looked up (client-protocol 2.1); what changes files
+ * takes FILE_NAME_MAX. Held names begin with "M00/" even when none was sent. */
+#define OP_NAME_MAX  131
+#define OP_NAME_SIZE (OP_NAME_MAX + sizeof("M00/"))
+
 struct op_flow {
 	struct conn *conn;
 	struct loop_ctx *ctx;
@@ -38,9 +43,9 @@ struct op_flow {
 	bool last; /* the piece ends the content */
 	bool begun;
 
-	char name[FILE_NAME_MAX + 1];  /* remote name without group */
-	char other[FILE_NAME_MAX + 1]; /* master, old name */
-	struct fileid_name fn;         /* of name */
+	char name[OP_NAME_SIZE];  /* remote name without group */
+	char other[OP_NAME_SIZE]; /* master, old name */
+	struct fileid_name fn;    /* of name */
 	struct fileid_place place;
 	char ext[EXT_SIZE + 1];
 	char fresh[FILEID_NAME_LEN + 1]; /* name after regenerating */

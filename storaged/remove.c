@@ -35,7 +35,7 @@ static int look_step(struct op_flow *op)
 	if (fstatat(op->path->data_fd, file, &sb, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (S_ISDIR(sb.st_mode))
-		return -EISDIR;
+		return -EINVAL;
 	op->result = (uint64_t)sb.st_size;
 	if (names_metadata(op))
 		op->flag = IS_META;

@@ -23,6 +23,10 @@
 #define NAME_TRIES  10
 #define HEAVY_PIECE 65536
 
+/* op->flag */
+#define IS_APPENDER   'a'
+#define NO_SLAVE_NAME 'n' /* refused when its master is there */
+
 /* The clock that file times are taken from, so that the time in the name is
  * the file's. */
 static int64_t file_clock(void)
@@ -45,8 +49,8 @@ static void make_name(struct op_flow *op)
 	struct fileid id = {
 		.source = op->ctx->st->me.name_source,
 		.time = (uint32_t)op->mtime,
-		.size_field = fileid_size_field(op->done, op->flag == 'a',
-		    (uint32_t)random),
+		.size_field = fileid_size_field(op->done,
+		    op->flag == IS_APPENDER, (uint32_t)random),
 		.crc = op->crc,
 	};
 
@@ -150,6 +154,7 @@ static int write_part(struct op_flow *op)
 	return rc == 0 && op->last ? publish_temp(op) : rc;
 }
 
+/* Of a slave: the master, and a name that can be made of its name. */
 static int master_missing(const struct op_flow *op)
 {
 	struct fileid_name master;
@@ -161,7 +166,9 @@ static int master_missing(const struct op_flow *op)
 	p = store_at(&op->ctx->st->store, master.path);
 	if (!p || fileid_disk_path(&master, "", file, sizeof(file)) < 0)
 		return -EINVAL;
-	return fstatat(p->data_fd, file, &sb, 0) < 0 ? -errno : 0;
+	if (fstatat(p->data_fd, file, &sb, 0) < 0)
+		return -errno;
+	return op->flag == NO_SLAVE_NAME ? -EINVAL : 0;
 }
 
 /* One step for each piece; the first looks for a slave's master. */
@@ -267,7 +274,7 @@ static int upload_decoded(struct op_flow *op, const struct framer *f)
 
 static int appender_decoded(struct op_flow *op, const struct framer *f)
 {
-	op->flag = 'a';
+	op->flag = IS_APPENDER;
 	return upload_decoded(op, f);
 }
 
@@ -279,29 +286,36 @@ static int slave_room(struct op_flow *op)
 	    &picked);
 }
 
+static int name_slave(struct op_flow *op, struct span prefix, struct span ext)
+{
+	char name[FILE_NAME_MAX + 1];
+
+	if (fileid_slave_name(span_of(op->other), prefix, ext, name,
+	        sizeof(name)) < 0)
+		return -EINVAL;
+	return op_set_name(op, span_of(name), 1, FILE_NAME_MAX);
+}
+
 static int slave_decoded(struct op_flow *op, const struct framer *f)
 {
 	struct msg_upload_slave m;
-	char name[FILE_NAME_MAX + 1];
 	struct span prefix;
 	struct span ext;
-	int n;
+	int rc;
 
 	if (msg_decode(&MSG(upload_slave), f->held.p, f->held.n, &m, NULL) < 0)
 		return -EINVAL;
 	prefix = span_of(m.prefix);
 	ext = span_of(m.ext);
-	if (!str_is_word(prefix, "._-") || !fileid_ext_ok(ext) ||
-	    (span_eq(prefix, "-m") && ext.n == 0))
+	if (!str_is_word(prefix, "._-") || !fileid_ext_ok(ext))
 		return -EINVAL;
 	if (op_set_name(op, m.master, FILEID_NAME_LEN, FILE_NAME_MAX) < 0)
 		return -EINVAL;
 	str_copy(op->other, sizeof(op->other), op->name);
-	n = fileid_slave_name(m.master, prefix, ext, name, sizeof(name));
-	if (n < 0 || op_set_name(op, span_of(name), 1, FILE_NAME_MAX) < 0)
-		return -EINVAL;
-	n = slave_room(op);
-	return n < 0 ? n : upload_begin(op, m.size);
+	if (name_slave(op, prefix, ext) < 0)
+		op->flag = NO_SLAVE_NAME;
+	rc = slave_room(op);
+	return rc < 0 ? rc : upload_begin(op, m.size);
 }
 
 const struct handler handle_upload = { upload_decoded, upload_content,

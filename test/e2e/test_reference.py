@@ -133,15 +133,6 @@ class Walk:
             out.append(name)
         return out
 
-    def changed(self, twin):
-        """Names for a change of an appender file.
-
-        That a missing file is not an appender either is told as 2 there and
-        as 22 here, so the names of other files stay as they are.
-        """
-        plain = None if twin.kind == "appender" else "as it is"
-        return self.bent(twin.names, kind=plain)
-
     def group(self):
         return self.rng.choice([group()] * 12 + [
             group("group2"), group("group"), b"group1 ".ljust(16),
@@ -157,9 +148,6 @@ class Walk:
         twin = self.some()
         if twin is None:
             return self.upload()
-        if twin.gone and twin.kind != "appender" and what in (
-                "append", "modify", "truncate", "regenerate"):
-            return None  # see changed()
         return getattr(self, what)(twin)
 
     def made(self, replies, kind, size):
@@ -192,8 +180,6 @@ class Walk:
                                   b"p" * 16, b"_%d" % self.rng.getrandbits(40)
                                   ])
         ext = self.rng.choice([b"jpg", b"", b"a b", b"abcdef"])
-        if twin.gone or max(len(n) for n in twin.names) > 90:
-            return  # a missing master and a bad prefix: 2 there, 22 here
         kind = self.rng.choice(["as it is"] * 5 + ["case", "slash", "path"])
         bodies = [slave_body(n, prefix, data, ext)
                   for n in self.bent(twin.names, kind=kind)]
@@ -224,7 +210,7 @@ class Walk:
         data = self.rng.randbytes(self.rng.choice([1, 100, 3000]))
         size = self.rng.choice([None] * 6 + [len(data) + 1, -1])
         one, _ = self.pair.ask("append", wire.APPEND, [
-            append_body(n, data, size) for n in self.changed(twin)])
+            append_body(n, data, size) for n in self.bent(twin.names)])
         if one is not None and one.status == 0:
             twin.size += len(data)
 
@@ -232,7 +218,7 @@ class Walk:
         data = self.rng.randbytes(self.rng.choice([1, 50, 2000]))
         offset = self.number(twin.size)
         one, _ = self.pair.ask("modify", wire.MODIFY, [
-            modify_body(n, offset, data) for n in self.changed(twin)])
+            modify_body(n, offset, data) for n in self.bent(twin.names)])
         if one is not None and one.status == 0:
             twin.size = max(twin.size, offset + len(data))
 
@@ -241,7 +227,7 @@ class Walk:
         if size == twin.size:
             return  # upstream's reply carries the request
         one, _ = self.pair.ask("truncate", wire.TRUNCATE, [
-            truncate_body(n, size) for n in self.changed(twin)])
+            truncate_body(n, size) for n in self.bent(twin.names)])
         if one is not None and one.status == 0:
             twin.size = size
 
@@ -277,7 +263,7 @@ class Walk:
             return
         one, two = self.pair.ask(
             "regenerate", wire.REGENERATE,
-            [raw_name(n) for n in self.changed(twin)])
+            [raw_name(n) for n in self.bent(twin.names)])
         if one is not None and one.status == 0:
             self.files.remove(twin)  # here its metadata goes along
 

@@ -83,6 +83,24 @@ def test_bad_changes_are_refused_and_closed(cluster, storage):
     assert storage.download(name) == storage.download(normal) == LETTERS
 
 
+def test_changes_of_what_is_missing_keep_the_connection(storage):
+    """Whether the name is an appender's counts for files that are there."""
+    normal = storage.upload(LETTERS)
+    slave = storage.upload_slave(normal, "_thumb", b"x")
+    appender = storage.upload_appender(LETTERS)
+    for name in (normal, slave, appender):
+        storage.delete(name)
+        for cmd, body in (
+                (wire.APPEND, append_body(name, b"x")),
+                (wire.APPEND, append_body(name, b"")),
+                (wire.MODIFY, modify_body(name, 0, b"x")),
+                (wire.MODIFY, modify_body(name, 99, b"x")),
+                (wire.TRUNCATE, truncate_body(name, 1)),
+                (wire.REGENERATE, name.encode())):
+            storage.fails(cmd, body, ENOENT)
+    assert storage.is_usable()
+
+
 def test_regenerate_makes_a_normal_file(cluster, storage):
     name = storage.upload_appender(b"regenerate me")
     storage.append(name, b" please")
@@ -147,6 +165,21 @@ def test_slave_prefix_refused_and_closed(storage, prefix, ext):
     master = storage.upload(LETTERS)
     storage.fails(wire.UPLOAD_SLAVE, slave_body(master, prefix, b"x", ext),
                   EINVAL)
+    assert storage.is_closed()
+
+
+def test_slave_of_what_is_missing_keeps_the_connection(storage):
+    for prefix, ext in (("_x", "jpg"), ("-m", ""), ("p" * 16, "abcdef")):
+        for master in (NEVER, NEVER.ljust(127, "x")):
+            storage.fails(wire.UPLOAD_SLAVE,
+                          slave_body(master, prefix, b"x", ext), ENOENT)
+    assert storage.is_usable()
+
+
+@pytest.mark.parametrize("prefix", ["", "a/b", "a b"])
+def test_slave_prefix_of_no_prefix_is_refused_without_a_master(
+        storage, prefix):
+    storage.fails(wire.UPLOAD_SLAVE, slave_body(NEVER, prefix, b"x"), EINVAL)
     assert storage.is_closed()
 
 

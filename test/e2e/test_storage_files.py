@@ -175,10 +175,10 @@ def test_refused_upload_is_told_while_the_body_still_comes(cluster, size):
 
 @pytest.mark.ours
 @pytest.mark.parametrize("size", [300_000, 1_000_000])
-def test_refused_append_is_drained(cluster, size):
+@pytest.mark.parametrize("name", [NEVER, NEVER_APPENDER])
+def test_refused_append_is_drained(cluster, name, size):
     with cluster.storage.connect() as conn:
-        conn.fails(wire.APPEND, append_body(NEVER_APPENDER, bytes(size)),
-                   ENOENT)
+        conn.fails(wire.APPEND, append_body(name, bytes(size)), ENOENT)
         assert conn.is_usable()
 
 
@@ -228,7 +228,27 @@ def test_download_of_a_directory(cluster, storage):
     try:
         storage.fails(wire.DOWNLOAD, download_body(NEVER), EISDIR)
         assert storage.is_usable()
-        assert storage.call(wire.DELETE, file_ref(NEVER)).status != 0
+    finally:
+        path.rmdir()
+
+
+@pytest.mark.parametrize("name", ["M00/00/00/.", "M00/00/00/.."])
+def test_download_of_a_directory_by_dots(storage, name):
+    storage.fails(wire.DOWNLOAD, download_body(name), EISDIR)
+    assert storage.is_usable()
+
+
+@pytest.mark.parametrize("name", [NEVER, NEVER_APPENDER])
+def test_delete_of_a_directory_is_refused_and_closed(cluster, name):
+    path = cluster.storage.path_of(name)
+    path.mkdir()
+    try:
+        with cluster.storage.connect() as conn:
+            conn.fails(wire.DELETE, file_ref(name), EINVAL)
+            assert conn.is_closed()
+        with cluster.storage.connect() as conn:
+            conn.fails(wire.APPEND, append_body(name, b"x"), EINVAL)
+            assert conn.is_closed()
         assert path.is_dir()
     finally:
         path.rmdir()
@@ -271,6 +291,7 @@ MALFORMED = [
     ("absolute", "/etc/passwd".ljust(44, "x")),
     ("short_directories", "M00/0/00/" + NEVER[9:]),
     ("no_directories", "M00/" + "A" * 40),
+    ("too_short", "00/00/abcd"),
 ]
 
 
@@ -446,4 +467,18 @@ def test_info_of_what_is_missing(storage):
         for flags in (0, 2):
             assert storage.call(wire.QUERY_INFO, file_ref(name),
                                 flags).status == ENOENT
+    assert storage.is_usable()
+
+
+@pytest.mark.parametrize("name", [NEVER, NEVER_APPENDER, NEVER[4:]])
+@pytest.mark.parametrize("length", [124, 127, 128, 131])
+def test_info_looks_names_up_that_are_longer_than_any_file(
+        storage, name, length):
+    storage.fails(wire.QUERY_INFO, file_ref(name.ljust(length, "x")), ENOENT)
+    assert storage.is_usable()
+
+
+def test_long_names_without_the_path_prefix_are_looked_up(storage):
+    for cmd, body in name_commands(NEVER[4:].ljust(127, "x")):
+        storage.fails(cmd, body, ENOENT)
     assert storage.is_usable()
