@@ -9,6 +9,9 @@ comma    := ,
 CC       ?= cc
 AR       ?= ar
 PREFIX   ?= /usr/local
+# V=1 shows the commands.
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 PYTHON   ?= /usr/bin/python3
 WERROR   ?=
 
@@ -55,20 +58,23 @@ all: $(BINS)
 # --- generated -----------------------------------------------------------
 $(BUILD)/gen/schema_sql.h: $(SCHEMA_SQL) tools/embed-schema.sh
 	@mkdir -p $(@D)
-	sh tools/embed-schema.sh $(SCHEMA_SQL) > $@.tmp && mv $@.tmp $@
+	$(call say,SQL,$@)
+	$(Q)sh tools/embed-schema.sh $(SCHEMA_SQL) > $@.tmp && mv $@.tmp $@
 
 $(BUILD)/meta/migrate.o: $(BUILD)/gen/schema_sql.h
 
 # --- objects and archives ------------------------------------------------
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 define layer_archive
 $(BUILD)/lib$(1).a: $(call obj,$(call src,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR,$$@)
+	$$(Q)$(AR) rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS) trackerd storaged tui cli,$(eval $(call layer_archive,$(l))))
 
@@ -76,7 +82,8 @@ $(foreach l,$(LAYERS) trackerd storaged tui cli,$(eval $(call layer_archive,$(l)
 define program
 $(BUILD)/bin/$(1): $(call obj,$(2)) $(LINK_ARCHIVES)
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS_common) $(3)
+	$$(call say,LINK,$$@)
+	$$(Q)$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS_common) $(3)
 endef
 $(eval $(call program,fdfs-trackerd,$(call src,trackerd)))
 $(eval $(call program,fdfs-storaged,$(call src,storaged)))
@@ -92,7 +99,8 @@ unit_layers = $(or $(shell sed -n 's/.*LAYERS: *\([a-z ]*[a-z]\).*/\1/p' $(1) | 
 
 define unit_test
 $(BUILD)/test/unit/$(1): $(BUILD)/test/unit/$(1).o $(foreach l,$(call unit_layers,test/unit/$(1).c),$(BUILD)/lib$(l).a)
-	$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS_common) $(LIBS_tui) $(LIBS_cli) -lcmocka
+	$$(call say,LINK,$$@)
+	$$(Q)$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS_common) $(LIBS_tui) $(LIBS_cli) -lcmocka
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_test,$(basename $(notdir $(t))))))
 
@@ -108,7 +116,8 @@ REPLAY_BIN   := $(patsubst %,$(BUILD)/test/fuzz/replay_%,$(FUZZ_TARGETS))
 FUZZ_SECONDS ?= 60
 
 $(BUILD)/test/fuzz/replay_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/test/fuzz/replay_main.o $(LINK_ARCHIVES)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
 
 replay: $(REPLAY_BIN)
 	@for t in $(FUZZ_TARGETS); do \
@@ -122,11 +131,13 @@ BENCH_LOAD := $(sort $(wildcard test/bench/load*.c))
 
 $(BUILD)/bench/load: $(call obj,$(BENCH_LOAD))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
 
 $(BUILD)/bench/micro: $(BUILD)/test/bench/micro.o $(LINK_ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
 
 bench-bins: $(BUILD)/bench/load $(BUILD)/bench/micro
 
@@ -141,13 +152,14 @@ test-packages:
 	@sh tools/packages.sh test
 
 run: packages
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all
 	@sh tools/demo.sh start
 
 stop:
 	@sh tools/demo.sh stop
 
 test: test-packages
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all unit-bins
 	@$(MAKE) --no-print-directory test-all
 
 test-all: all unit-bins
