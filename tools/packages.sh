@@ -4,7 +4,7 @@
 build='gcc make pkg-config libc6-dev libevent-dev libsqlite3-dev libncurses-dev
 libdeflate-dev libmd-dev libsmartcols-dev sqlite3'
 test='libcmocka-dev python3-minimal python3-pytest tmux nodejs npm iproute2'
-check='clang clang-tidy clang-format cppcheck shellcheck mandoc universal-ctags
+check='git clang clang-tidy clang-format cppcheck shellcheck mandoc universal-ctags
 libclang-rt-14-dev'
 
 case $1 in
