@@ -15,7 +15,7 @@
 
 #include "net/sock.h"
 
-#define ANSWER_MAX (1024 * 1024)
+#define ANSWER_MAX ((size_t)1024 * 1024)
 
 struct client {
 	int fd;
@@ -274,22 +274,22 @@ static int drain(struct client *c, uint64_t length)
 }
 
 int client_call(struct client *c, uint8_t command, const void *body, size_t n,
-    void *buf, size_t cap, size_t *got)
+    struct client_reply *reply)
 {
 	uint64_t length;
 	int rc = client_send_head(c, command, 0, n, body, n);
 	int status;
 
-	*got = 0;
+	reply->n = 0;
 	if (rc < 0)
 		return rc;
 	status = client_recv_head(c, &length);
 	if (status < 0)
 		return status;
-	if (length > cap)
+	if (length > reply->cap)
 		return -EMSGSIZE;
-	rc = client_recv(c, buf, (size_t)length);
-	*got = (size_t)length;
+	rc = client_recv(c, reply->buf, (size_t)length);
+	reply->n = (size_t)length;
 	return rc < 0 ? rc : status;
 }
 

@@ -29,10 +29,17 @@ void client_abort(struct client *c); /* any thread: ends a wait */
 const struct addr *client_peer(const struct client *c);
 const struct addr *client_local(const struct client *c);
 
-/* Request with a whole body; whole reply into buf. *got: body length. A
- * reply longer than cap is -EMSGSIZE. */
+/* Where a whole reply goes. */
+struct client_reply {
+	void *buf;
+	size_t cap;
+	size_t n; /* the body's length, out */
+};
+
+/* Request with a whole body; the whole reply. One that is longer than cap is
+ * -EMSGSIZE. */
 int client_call(struct client *c, uint8_t command, const void *body, size_t n,
-    void *buf, size_t cap, size_t *got);
+    struct client_reply *reply);
 /* Request and reply as messages; reply NULL: must be empty (a body is
  * drained). The reply's spans point into the client's own buffer, valid until
  * the next call. Dialects are told by length. */

@@ -24,7 +24,7 @@
 #include "net/loop.h"
 #include "proto/framer.h"
 
-#define CONN_BLOCK_SIZE (256 * 1024)
+#define CONN_BLOCK_SIZE ((size_t)256 * 1024)
 
 struct conn;
 struct hub;
@@ -97,14 +97,14 @@ mono_t conn_started(const struct conn *c);
 void conn_reply(struct conn *c, int status, const void *body, size_t n);
 /* A place for a reply's body of at most n <= CONN_REPLY_ROOM bytes, without a
  * copy: fill it, then conn_reply_room. NULL when no block is free. */
-#define CONN_REPLY_ROOM (64 * 1024)
+#define CONN_REPLY_ROOM ((size_t)64 * 1024)
 void *conn_room(struct conn *c, size_t n);
 void conn_reply_room(struct conn *c, size_t n);
 void conn_drop_room(struct conn *c);
 /* Header, then n bytes of the file from `at` by sendfile, in windows of
  * CONN_WINDOW. Takes fd. A file that turns out shorter closes the connection
  * (client-protocol 1.4). */
-#define CONN_WINDOW (2 * 1024 * 1024)
+#define CONN_WINDOW ((size_t)2 * 1024 * 1024)
 void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n);
 /* The piece or window that a handler said it borrowed. */
 void conn_give_back(struct conn *c);

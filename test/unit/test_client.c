@@ -103,14 +103,13 @@ static void test_call_brings_the_whole_answer(void **state)
 {
 	struct client *c;
 	char buf[64];
-	size_t got;
+	struct client_reply got = { buf, sizeof(buf), 0 };
 
 	(void)state;
 	will_answer(&p, CMD_RESPONSE, 0, 6, "answer", 6);
 	c = call_up(60000);
-	assert_int_equal(
-	    client_call(c, 77, "question", 8, buf, sizeof(buf), &got), 0);
-	assert_int_equal(got, 6);
+	assert_int_equal(client_call(c, 77, "question", 8, &got), 0);
+	assert_int_equal(got.n, 6);
 	assert_memory_equal(buf, "answer", 6);
 	hang_up(c);
 	assert_int_equal(p.head.command, 77);
@@ -122,14 +121,13 @@ static void test_status_of_the_peer_comes_back(void **state)
 {
 	struct client *c;
 	char buf[8];
-	size_t got = 9;
+	struct client_reply got = { buf, sizeof(buf), 9 };
 
 	(void)state;
 	will_answer(&p, CMD_RESPONSE, ENOENT, 0, NULL, 0);
 	c = call_up(60000);
-	assert_int_equal(client_call(c, 77, NULL, 0, buf, sizeof(buf), &got),
-	    ENOENT);
-	assert_int_equal(got, 0);
+	assert_int_equal(client_call(c, 77, NULL, 0, &got), ENOENT);
+	assert_int_equal(got.n, 0);
 	hang_up(c);
 }
 
@@ -138,13 +136,13 @@ static int call_with(uint8_t command, uint64_t announced, size_t n, bool up)
 	struct client *c;
 	char body[64] = "";
 	char buf[32];
-	size_t got;
+	struct client_reply got = { buf, sizeof(buf), 0 };
 	int rc;
 
 	will_answer(&p, command, 0, announced, body, n);
 	p.hang_up = up;
 	c = call_up(60000);
-	rc = client_call(c, 77, NULL, 0, buf, sizeof(buf), &got);
+	rc = client_call(c, 77, NULL, 0, &got);
 	hang_up(c);
 	return rc;
 }
@@ -163,13 +161,12 @@ static void test_peer_that_says_nothing_is_not_awaited_for_ever(void **state)
 {
 	struct client *c;
 	char buf[8];
-	size_t got;
+	struct client_reply got = { buf, sizeof(buf), 0 };
 
 	(void)state;
 	memset(&p, 0, sizeof(p));
 	c = call_up(20);
-	assert_int_equal(client_call(c, 77, NULL, 0, buf, sizeof(buf), &got),
-	    -ETIMEDOUT);
+	assert_int_equal(client_call(c, 77, NULL, 0, &got), -ETIMEDOUT);
 	hang_up(c);
 }
 
@@ -184,13 +181,13 @@ static void test_wait_may_be_ended_from_another_thread(void **state)
 	struct client *c;
 	pthread_t t;
 	char buf[8];
-	size_t got;
+	struct client_reply got = { buf, sizeof(buf), 0 };
 
 	(void)state;
 	memset(&p, 0, sizeof(p));
 	c = call_up(60000);
 	assert_int_equal(pthread_create(&t, NULL, abort_it, c), 0);
-	assert_true(client_call(c, 77, NULL, 0, buf, sizeof(buf), &got) < 0);
+	assert_true(client_call(c, 77, NULL, 0, &got) < 0);
 	pthread_join(t, NULL);
 	hang_up(c);
 }
