@@ -298,7 +298,7 @@ static int ask_highest_status(struct session *s)
 	struct addr own = st->me.ips[0];
 	char text[ADDR_TEXT_MAX];
 	struct msg_group_address m;
-	struct msg_brief reply;
+	struct msg_brief reply = { 0 };
 	const struct question q = {
 		.command = CMD_get_storage_status,
 		.req = &MSG(group_address),

@@ -43,7 +43,7 @@ const char *member_status_name(int status)
 
 static int asked_leads(struct session *s, size_t index)
 {
-	struct msg_tracker_status reply;
+	struct msg_tracker_status reply = { 0 };
 	const struct question q = {
 		.command = CMD_tracker_get_status,
 		.reply = &MSG(tracker_status),

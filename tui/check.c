@@ -181,7 +181,8 @@ static void set_pending_apart(struct snapshot *s)
 		else
 			late[n_late++] = s->problems[i];
 	}
-	memcpy(s->problems + n, late, n_late * sizeof(late[0]));
+	for (size_t i = 0; i < n_late; i++)
+		s->problems[n + i] = late[i];
 	s->n_problems = n;
 	s->n_pending = n_late;
 }
