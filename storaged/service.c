@@ -34,7 +34,7 @@ struct service {
 	struct listener *listeners[2];
 	size_t n_listeners;
 	struct housekeeper *keeper;
-	const char *const *indexed_keys;
+	const char **indexed_keys;
 	char *key_text; /* what they point into */
 };
 
@@ -79,9 +79,10 @@ static int open_stores(struct storage *st, char *err, size_t cap)
 		.disk_threads = (size_t)c->disk_threads,
 		.full = c->durability == 1,
 	};
+	const struct store_dirs paths = { c->store_paths, c->path_readonly,
+		(size_t)c->store_path_count };
 
-	return store_open(&st->store, &sc, c->store_paths, c->path_readonly,
-	    (size_t)c->store_path_count, err, cap);
+	return store_open(&st->store, &sc, &paths, err, cap);
 }
 
 static int recover(struct storage *st, struct db *log, char *err, size_t cap)
@@ -159,7 +160,7 @@ close_log:
 }
 
 /* "a, b" -> { "a", "b" }, cut in place. */
-static size_t split_keys(char *text, const char *const **out)
+static size_t split_keys(char *text, const char ***out)
 {
 	const char **keys = NULL;
 	size_t n = 0;
@@ -570,7 +571,7 @@ void service_stop(struct service *s)
 	store_close(&st->store);
 	busy_fini(&st->busy);
 	identity_fini(&st->me);
-	free((void *)(uintptr_t)s->indexed_keys);
+	free(s->indexed_keys);
 	free(s->key_text);
 	free(s);
 }

@@ -28,6 +28,7 @@
 #define PAUSE_MIN (8 * MONO_MS)
 #define PAUSE_MAX (2 * MONO_SEC)
 
+#define MAX_SUBDIRS 256
 #define TIGHT_SPACE (UINT64_C(256) << 20)
 
 static bool is_dir_at(int fd, const char *name)
@@ -62,11 +63,39 @@ static int make_subdirs(int data_fd, unsigned n)
 	return rc;
 }
 
+/* The count whose directories are there, or 0: not more than n. */
+static unsigned larger_count(int data_fd, unsigned n)
+{
+	char name[24];
+
+	for (unsigned i = MAX_SUBDIRS; i > n; i--) {
+		snprintf(name, sizeof(name), "%02X/%02X", i - 1, i - 1);
+		if (is_dir_at(data_fd, name))
+			return i;
+	}
+	return 0;
+}
+
 static int fail_path(char *err, size_t cap, const char *dir, const char *what,
     int rc)
 {
 	snprintf(err, cap, "store path %s: %s: %s", dir, what, errstr(rc));
 	return rc;
+}
+
+/* Files beyond the count would not be found when the path is read again. */
+static int refuse_to_shrink(const struct store_path *p, unsigned subdirs,
+    char *err, size_t cap)
+{
+	unsigned had = larger_count(p->data_fd, subdirs);
+
+	if (!had)
+		return 0;
+	snprintf(err, cap,
+	    "store path %s: has the directories of subdir_count_per_path = "
+	    "%u, which may grow but not shrink to %u; set it back",
+	    p->dir, had, subdirs);
+	return -EINVAL;
 }
 
 static int open_path(struct store_path *p, unsigned subdirs, char *err,
@@ -86,8 +115,9 @@ static int open_path(struct store_path *p, unsigned subdirs, char *err,
 	p->data_fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->data_fd < 0)
 		return fail_path(err, cap, p->dir, "cannot open data", -errno);
-	if (p->readonly)
-		return 0;
+	rc = refuse_to_shrink(p, subdirs, err, cap);
+	if (rc < 0 || p->readonly)
+		return rc;
 	rc = make_subdirs(p->data_fd, subdirs);
 	if (rc == 0)
 		rc = make_dir_at(p->data_fd, STORE_INCOMING);
@@ -97,9 +127,10 @@ static int open_path(struct store_path *p, unsigned subdirs, char *err,
 }
 
 int store_open(struct stores *s, const struct store_conf *conf,
-    const char *const *dirs, const bool *readonly, size_t n, char *err,
-    size_t cap)
+    const struct store_dirs *paths, char *err, size_t cap)
 {
+	size_t n = paths->n;
+
 	memset(s, 0, sizeof(*s));
 	s->conf = *conf;
 	s->paths = xcalloc(n, sizeof(*s->paths));
@@ -111,8 +142,8 @@ int store_open(struct stores *s, const struct store_conf *conf,
 		int rc;
 
 		p->index = (unsigned)i;
-		p->dir = dirs[i];
-		p->readonly = readonly[i];
+		p->dir = paths->dirs[i];
+		p->readonly = paths->readonly[i];
 		/* Rows name staged files: no number is used twice. */
 		atomic_store(&p->temp, (uint64_t)clock_wall() * 1000);
 		rc = open_path(p, conf->subdirs, err, cap);

@@ -51,11 +51,17 @@ struct stores {
 	atomic_uint_least64_t files; /* directory rotation */
 };
 
+/* The store paths, in their order. */
+struct store_dirs {
+	const char *const *dirs; /* used as long as the stores */
+	const bool *readonly;
+	size_t n;
+};
+
 /* Opens every path, makes missing directories (an existing tree is only
  * looked at), empties nothing. One sentence in err names the path. */
 int store_open(struct stores *s, const struct store_conf *conf,
-    const char *const *dirs, const bool *readonly, size_t n, char *err,
-    size_t cap);
+    const struct store_dirs *paths, char *err, size_t cap);
 int store_start_workers(struct stores *s);
 void store_stop_workers(struct stores *s);
 void store_close(struct stores *s);

@@ -35,6 +35,7 @@ static void site_open(struct site *t, void **state)
 {
 	static const char *dirs[1];
 	const bool readonly[1] = { false };
+	const struct store_dirs paths = { dirs, readonly, 1 };
 	const struct store_conf conf = { .subdirs = SUBDIRS,
 		.rotate_count = 100,
 		.disk_threads = 1 };
@@ -42,8 +43,7 @@ static void site_open(struct site *t, void **state)
 
 	memset(t, 0, sizeof(*t));
 	dirs[0] = *state;
-	assert_int_equal(
-	    store_open(&t->s, &conf, dirs, readonly, 1, why, sizeof(why)), 0);
+	assert_int_equal(store_open(&t->s, &conf, &paths, why, sizeof(why)), 0);
 	assert_int_equal(db_open(DB_LOG, scratch_path(state, "storage.db"),
 	                     false, &t->log, why),
 	    0);

@@ -24,6 +24,7 @@ static void open_three(void **state, const struct store_conf *conf,
     const bool *readonly)
 {
 	const char *list[3];
+	const struct store_dirs paths = { list, readonly, 3 };
 
 	for (int i = 0; i < 3; i++) {
 		char name[8];
@@ -33,8 +34,7 @@ static void open_three(void **state, const struct store_conf *conf,
 		mkdir(dirs[i], 0755);
 		list[i] = dirs[i];
 	}
-	assert_int_equal(
-	    store_open(&s, conf, list, readonly, 3, err, sizeof(err)), 0);
+	assert_int_equal(store_open(&s, conf, &paths, err, sizeof(err)), 0);
 }
 
 static void set_space(unsigned path, uint64_t total_mib, uint64_t avail_mib)
@@ -76,11 +76,30 @@ static void test_open_makes_what_is_missing(void **state)
 static void test_missing_path_is_told_by_name(void **state)
 {
 	const char *list[1] = { scratch_path(state, "nowhere") };
+	const struct store_dirs paths = { list, all_writable, 1 };
 
-	assert_int_equal(
-	    store_open(&s, &small, list, all_writable, 1, err, sizeof(err)),
+	assert_int_equal(store_open(&s, &small, &paths, err, sizeof(err)),
 	    -ENOENT);
 	assert_non_null(strstr(err, "nowhere"));
+}
+
+static void test_sub_directories_may_grow_but_not_shrink(void **state)
+{
+	const struct store_conf larger = { .subdirs = 3, .rotate_count = 3 };
+	const char *list[1] = { dirs[0] };
+	const struct store_dirs paths = { list, all_writable, 1 };
+
+	open_three(state, &small, all_writable);
+	store_close(&s);
+	open_three(state, &larger, all_writable);
+	store_close(&s);
+	assert_int_equal(store_open(&s, &small, &paths, err, sizeof(err)),
+	    -EINVAL);
+	assert_non_null(strstr(err, dirs[0]));
+	assert_non_null(strstr(err, "subdir_count_per_path = 3"));
+	assert_non_null(strstr(err, "shrink to 2"));
+	open_three(state, &larger, all_writable);
+	store_close(&s);
 }
 
 static void test_paths_take_turns(void **state)
@@ -251,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		scratch_test(test_open_makes_what_is_missing),
 		scratch_test(test_missing_path_is_told_by_name),
+		scratch_test(test_sub_directories_may_grow_but_not_shrink),
 		scratch_test(test_paths_take_turns),
 		scratch_test(test_wanted_path_is_taken),
 		scratch_test(test_read_only_path_is_replaced),
