@@ -84,10 +84,14 @@ struct storage_conf {
 	char path[4096];
 };
 
-/* Reads, checks, resolves names (may block), looks whether the store paths are
- * there. 0, or -errno with one sentence in err and nothing to free. */
+/* Reads, checks, resolves names (may block). 0, or -errno with one sentence in
+ * err and nothing to free. */
 int storage_conf_load(const char *path, struct storage_conf *out, char *err,
     size_t cap);
+/* Are the store paths there, and each a directory of its own? For those who
+ * will use them; stopping a daemon must not depend on a disk. 0, or -errno
+ * with one sentence in err. */
+int storage_conf_check_paths(struct storage_conf *c, char *err, size_t cap);
 void storage_conf_free(struct storage_conf *c);
 void storage_conf_print(FILE *out, const struct storage_conf *c);
 void storage_conf_help(FILE *out);

@@ -339,23 +339,31 @@ static int look_at_path(const struct check *ck, size_t i, struct stat *seen)
 	return 0;
 }
 
-static int check_paths(const struct check *ck)
+static int name_paths(const struct check *ck)
 {
 	const size_t n = (size_t)ck->c->store_path_count;
-	struct stat *seen = xcalloc(n, sizeof(*seen));
 	char beyond[NAME_MAX_LEN];
 	int rc = 0;
 
-	for (size_t i = 0; i < n && rc == 0; i++) {
+	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = read_path(ck, i);
-		if (rc == 0)
-			rc = look_at_path(ck, i, seen);
-	}
-	free(seen);
 	snprintf(beyond, sizeof(beyond), "store_path%zu", n);
 	if (rc == 0 && conf_get(ck->c->file, "", beyond))
 		log_always(LOG_LEVEL_WARN, "conf_no_effect",
 		    "name=%s: beyond store_path_count = %zu", beyond, n);
+	return rc;
+}
+
+int storage_conf_check_paths(struct storage_conf *c, char *err, size_t cap)
+{
+	const struct check ck = { c, err, cap };
+	const size_t n = (size_t)c->store_path_count;
+	struct stat *seen = xcalloc(n, sizeof(*seen));
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = look_at_path(&ck, i, seen);
+	free(seen);
 	return rc;
 }
 
@@ -422,7 +430,7 @@ int storage_conf_check(struct storage_conf *c, char *err, size_t cap)
 	int rc = check_names(&ck);
 
 	if (rc == 0)
-		rc = check_paths(&ck);
+		rc = name_paths(&ck);
 	if (rc == 0)
 		rc = check_binds(&ck);
 	if (rc == 0)

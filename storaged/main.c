@@ -192,10 +192,19 @@ static int stop(const char *base, bool must_run)
 	return 1;
 }
 
+static bool uses_store(enum daemon_verb verb)
+{
+	return verb != DAEMON_STATUS && verb != DAEMON_STOP;
+}
+
 static int obey(const struct daemon_args *args, struct storage *st)
 {
 	const char *base = st->conf.base_path;
+	char err[2048] = "";
 
+	if (uses_store(args->verb) &&
+	    storage_conf_check_paths(&st->conf, err, sizeof(err)) < 0)
+		return fail(err);
 	switch (args->verb) {
 	case DAEMON_TEST:
 		storage_conf_print(stdout, &st->conf);

@@ -226,15 +226,19 @@ def test_a_foreign_or_reordered_store_path_is_refused(fresh):
     node.start()
 
 
-def test_other_numbers_of_sub_directories_lose_no_file(fresh):
+def test_sub_directories_grow_without_losing_a_file_and_never_shrink(fresh):
     made = fresh(storage={"file_distribute_rotate_count": 1})
     node = made.storage
     with node.connect() as conn:
         names = [conn.upload(b"%d" % i) for i in range(16)]
     assert {name[4:9] for name in names} >= {"00/00", "03/03"}
-    for count in (2, 6):
+    for count in (4, 6):
         assert node.stop() == 0
-        node.conf["subdir_count_per_path"] = count
+        node.conf["subdir_count_per_path"] = count - 1
+        done = node.run_to_end()
+        assert done.returncode == 1
+        assert f"shrink to {count - 1}" in done.stderr
+        node.conf["subdir_count_per_path"] = 6
         node.start()
         with node.connect() as conn:
             for i, name in enumerate(names):

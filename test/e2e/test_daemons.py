@@ -191,6 +191,28 @@ def test_start_status_restart_stop(fresh, kind):
             os.kill(pid, signal.SIGKILL)
 
 
+def test_stop_and_status_need_no_store_path(fresh):
+    made = fresh()
+    node = made.storage
+    conf = str(node.conf_path)
+    path = node.paths[0]
+    away = path.with_name("away")
+    path.rename(away)
+    try:
+        for verb in ("start", "restart"):
+            done = run(node, conf, verb)
+            assert done.returncode == 1
+            assert str(path) in done.stderr
+        assert node.alive(), "a restart that cannot succeed stops nothing"
+        assert run(node, "-t", conf).returncode == 1
+        assert run(node, conf, "status").returncode == 0
+        assert run(node, conf, "stop").returncode == 0
+        assert node.process.wait(10) == 0
+        assert run(node, conf, "status").returncode == 3
+    finally:
+        away.rename(path)
+
+
 def test_start_tells_an_error_before_it_detaches(fresh):
     made = fresh(start=False)
     made.storage.conf["store_path0"] = "/nonexistent/store"

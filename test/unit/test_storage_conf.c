@@ -36,6 +36,16 @@ static void refused(void **state, const char *more, const char *why)
 		fail_msg("'%s' says nothing of '%s'", err, why);
 }
 
+/* By what looks at the disk. */
+static void path_refused(void **state, const char *more, const char *why)
+{
+	assert_int_equal(load(state, more), 0);
+	assert_true(storage_conf_check_paths(&c, err, sizeof(err)) < 0);
+	if (!strstr(err, why))
+		fail_msg("'%s' says nothing of '%s'", err, why);
+	storage_conf_free(&c);
+}
+
 static const char *made(void **state, const char *name)
 {
 	const char *path = scratch_path(state, name);
@@ -150,12 +160,12 @@ static void test_a_missing_directory_is_told_with_its_key(void **state)
 
 	snprintf(more, sizeof(more), "store_path0 = %s/none\n",
 	    (const char *)*state);
-	refused(state, more, "store_path0");
+	path_refused(state, more, "store_path0");
 	refused(state, "store_path_count = 2\n", "store_path1 is missing");
 	refused(state, "store_path0 = relative/path\n", "store_path0");
 	snprintf(more, sizeof(more), "store_path0 = %s\n",
 	    scratch_path(state, "s.conf"));
-	refused(state, more, "not a directory");
+	path_refused(state, more, "not a directory");
 }
 
 static void test_one_directory_cannot_be_two_store_paths(void **state)
@@ -169,7 +179,7 @@ static void test_one_directory_cannot_be_two_store_paths(void **state)
 	snprintf(more, sizeof(more),
 	    "store_path_count = 2\nstore_path0 = %s\nstore_path1 = %s\n", one,
 	    link);
-	refused(state, more, "give each its own");
+	path_refused(state, more, "give each its own");
 }
 
 static void test_a_path_beyond_the_count_is_warned_of(void **state)
