@@ -41,6 +41,9 @@ CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE $(OPT) -g $(WARN) -fno-common $(HARDEN) \
 	-I. -I$(BUILD)/gen $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
+# A finding ends the program, under any sanitizer.
+export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
+
 src = $(sort $(wildcard $(1)/*.c))
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
@@ -182,7 +185,7 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 lint: $(BUILD)/gen/schema_sql.h
-	@sh tools/lint.sh
+	@BUILD=$(BUILD) sh tools/lint.sh
 
 golden: unit-bins
 	GOLDEN_ACCEPT=1 sh tools/run-unit.sh $(UNIT_BIN)
