@@ -9,8 +9,13 @@ for f in $(git ls-files '*.c' '*.h' | grep -v '^test/'); do
 		bad=1
 	fi
 done
-long=$(git ls-files '*.c' | grep -v '^test/' |
-	xargs ctags -x --_xformat='%{input}:%n %N %{end}' --kinds-C=f |
+functions=$(git ls-files '*.c' | grep -v '^test/' |
+	xargs ctags -x --_xformat='%{input}:%n %N %{end}' --kinds-C=f)
+if [ -z "$functions" ]; then
+	echo "check-sizes: ctags tells no functions; install universal-ctags"
+	exit 1
+fi
+long=$(printf '%s\n' "$functions" |
 	awk '{ split($1, at, ":"); n = $3 - at[2] + 1
 		if (n > 60) print $1 " " $2 ": " n " lines, 60 allowed" }')
 if [ -n "$long" ]; then

@@ -4,7 +4,8 @@
 jobs=$(nproc)
 bad=0
 report=$(mktemp)
-trap 'rm -f "$report"' EXIT
+out=$(mktemp)
+trap 'rm -f "$report" "$out"' EXIT
 
 sh tools/packages.sh check || exit 1
 
@@ -24,17 +25,20 @@ part() {
 
 build() {
 	make -j"$jobs" --no-print-directory WERROR=1 BUILD=build/werror all \
-		unit-bins >/dev/null
+		unit-bins bench-bins >/dev/null
 }
 clang_build() {
 	make -j"$jobs" --no-print-directory CC=clang WERROR=1 \
-		BUILD=build/clang all >/dev/null
+		BUILD=build/clang all unit-bins bench-bins >/dev/null
 }
 sanitized() {
-	make -j"$jobs" --no-print-directory SAN="$1" \
-		BUILD="build/san-$2" OPT=-O1 unit-bins >/dev/null &&
-		make --no-print-directory SAN="$1" BUILD="build/san-$2" OPT=-O1 \
-			unit | tail -n 15
+	set -- --no-print-directory SAN="$1" BUILD="build/san-$2" OPT=-O1
+	make -j"$jobs" "$@" unit-bins >/dev/null || return 1
+	make "$@" unit >"$out" 2>&1 && make "$@" replay >>"$out" 2>&1
+	status=$?
+	# All of it when something failed: the reports are in there.
+	if [ $status -eq 0 ]; then grep "^unit: " "$out"; else cat "$out"; fi
+	return $status
 }
 tests() {
 	make -j"$jobs" --no-print-directory all unit-bins >/dev/null &&
@@ -47,8 +51,8 @@ part format make --no-print-directory check-format
 part 'build gcc -Werror' build
 part 'build clang -Werror' clang_build
 part lint make --no-print-directory lint
-part 'unit under ASan and UBSan' sanitized address,undefined asan
-part 'unit under TSan' sanitized thread tsan
+part 'unit and replay under ASan and UBSan' sanitized address,undefined asan
+part 'unit and replay under TSan' sanitized thread tsan
 part tests tests
 
 echo

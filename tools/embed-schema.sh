@@ -7,7 +7,9 @@ for f in "$@"; do
 	db=$(basename "$(dirname "$f")")
 	name=$(basename "$f" .sql)
 	number=${name%%_*}
-	printf '{ "%s", %d, "%s",\n' "$db" "$(expr "$number" + 0)" "$name"
+	# Leading zeros would make it octal.
+	while [ "${number#0}" != "$number" ]; do number=${number#0}; done
+	printf '{ "%s", %d, "%s",\n' "$db" "$number" "$name"
 	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$/\\n"/' "$f"
 	echo '},'
 done
