@@ -104,7 +104,7 @@ void answer_clear(struct answer *a); /* frees the lists, zeroes */
 
 /* --- the snapshot --- */
 struct tracker {
-	char name[8]; /* "t1" */
+	char name[24]; /* "t1" */
 	char address[64];
 	bool asked; /* one of ours, not only heard of */
 	bool answers;

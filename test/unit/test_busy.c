@@ -59,7 +59,7 @@ static bool take(struct holder *h, int number, const char *name)
 
 static void test_other_names_do_not_wait(void **state)
 {
-	static char names[1000][16];
+	static char names[1000][24];
 	static struct holder h[1000];
 
 	(void)state;

@@ -16,7 +16,7 @@ static void test_pipelined_requests_are_answered_in_order(void **state)
 {
 	uint8_t buf[512];
 	size_t n = 0;
-	char text[8];
+	char text[16];
 	int fd;
 
 	(void)state;

@@ -82,7 +82,7 @@ static void test_all_tables_are_strict(void **state)
 {
 	(void)state;
 	for (int kind = DB_LOG; kind <= DB_TRACKER; kind++) {
-		char name[8];
+		char name[16];
 		sqlite3 *h;
 		sqlite3_stmt *st;
 

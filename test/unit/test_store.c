@@ -27,7 +27,7 @@ static void open_three(void **state, const struct store_conf *conf,
 	const struct store_dirs paths = { list, readonly, 3 };
 
 	for (int i = 0; i < 3; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "p%d", i);
 		str_copy(dirs[i], sizeof(dirs[i]), scratch_path(state, name));
