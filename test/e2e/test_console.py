@@ -124,8 +124,7 @@ def test_views_by_number_and_back(console):
 
 def test_help_and_back(console):
     console.keys("?")
-    screen = console.wait("(?i)help")
-    assert re.search("MOVE|move", screen)
+    console.wait("MOVE|move")
     console.keys("Escape")
     console.wait("OVERVIEW")
 
