@@ -18,6 +18,7 @@
 
 /* "M00/00/00/" and a letter; a name without the M part has as many. */
 #define SHORTEST_NAME 11
+#define LONG_TEMP     (UINT64_C(16) << 20)
 
 static void op_init(struct op_flow *op, struct conn *c)
 {
@@ -28,6 +29,36 @@ static void op_init(struct op_flow *op, struct conn *c)
 	op->begun = true;
 }
 
+/* A temporary file so long that removing it takes a worker. */
+struct removal {
+	struct job job;
+	struct store_path *path;
+	char temp[STORE_TEMP_MAX];
+};
+
+static void run_removal(struct job *job)
+{
+	struct removal *r = container_of(job, struct removal, job);
+
+	(void)unlinkat(r->path->data_fd, r->temp, 0);
+	free(r);
+}
+
+static void remove_temp(struct op_flow *op)
+{
+	struct removal *r;
+
+	if (op->done < LONG_TEMP) {
+		(void)unlinkat(op->path->data_fd, op->temp, 0);
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	r->path = op->path;
+	memcpy(r->temp, op->temp, sizeof(r->temp));
+	r->job.run = run_removal;
+	crew_submit(op->path->crew, &r->job);
+}
+
 /* Lets go of files, temporary names and the hold. */
 static void op_release(struct op_flow *op)
 {
@@ -35,7 +66,7 @@ static void op_release(struct op_flow *op)
 		close(op->fd);
 	op->fd = -1;
 	if (op->temp[0])
-		(void)unlinkat(op->path->data_fd, op->temp, 0);
+		remove_temp(op);
 	op->temp[0] = 0;
 	free(op->text);
 	op->text = NULL;

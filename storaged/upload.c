@@ -118,6 +118,19 @@ static int write_whole(struct op_flow *op)
 	return rc;
 }
 
+/* Never over another file; not every file system knows the flag. */
+static int move_new(int dir, const char *from, const char *to)
+{
+	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	if (linkat(dir, from, dir, to, 0) < 0)
+		return -errno;
+	(void)unlinkat(dir, from, 0);
+	return 0;
+}
+
 static int publish_temp(struct op_flow *op)
 {
 	char file[FILEID_DISK_MAX];
@@ -128,10 +141,7 @@ static int publish_temp(struct op_flow *op)
 		if (!is_slave(op))
 			make_name(op);
 		op_disk_path(op, "", file);
-		rc = renameat2(op->path->data_fd, op->temp, op->path->data_fd,
-		         file, RENAME_NOREPLACE) < 0
-		         ? -errno
-		         : 0;
+		rc = move_new(op->path->data_fd, op->temp, file);
 		if (is_slave(op))
 			break;
 	}
