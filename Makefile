@@ -59,7 +59,7 @@ BINS     := $(addprefix $(BUILD)/bin/,$(PROGRAMS))
 all: $(BINS)
 
 # --- generated -----------------------------------------------------------
-$(BUILD)/gen/schema_sql.h: $(SCHEMA_SQL) tools/embed-schema.sh
+$(BUILD)/gen/schema_sql.h: $(SCHEMA_SQL) $(wildcard schema/*.sql) tools/embed-schema.sh
 	@mkdir -p $(@D)
 	$(call say,SQL,$@)
 	$(Q)sh tools/embed-schema.sh $(SCHEMA_SQL) > $@.tmp && mv $@.tmp $@
@@ -129,6 +129,16 @@ replay: $(REPLAY_BIN)
 fuzz: tools/fuzz.sh
 	sh tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
+# --- a library that lets system calls fail, for test_faults.py -------------
+FAULT_LIB := $(BUILD)/test/fault/fail.so
+
+$(FAULT_LIB): test/fault/fail.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared -o $@ $<
+
+fault-lib: $(FAULT_LIB)
+
 # --- benchmarks ----------------------------------------------------------
 BENCH_LOAD := $(sort $(wildcard test/bench/load*.c))
 
@@ -162,10 +172,10 @@ stop:
 	@sh tools/demo.sh stop
 
 test: test-packages
-	@$(MAKE) --no-print-directory -j"$$(nproc)" all unit-bins
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all unit-bins fault-lib
 	@$(MAKE) --no-print-directory test-all
 
-test-all: all unit-bins
+test-all: all unit-bins fault-lib
 	@sh tools/test.sh quick
 
 check: test-packages
@@ -221,7 +231,7 @@ help:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit unit-bins replay fuzz bench bench-bins packages test-packages \
+.PHONY: all unit unit-bins fault-lib replay fuzz bench bench-bins packages test-packages \
 	run stop test test-all check check-layers check-sizes check-format format \
 	lint golden install clean help
 .DELETE_ON_ERROR:

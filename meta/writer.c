@@ -19,6 +19,11 @@
  * commits them at its end, and no thread has to be woken. A commit there that
  * took long sends the work to the writer for a while, twice as long each time.
  *
+ * A commit that failed may stand in the WAL all the same, when it was the sync
+ * that failed; a crash would bring it to life though all were told that it has
+ * not happened. So something else is committed over it at once, or as soon as
+ * the disk is well, or at the latest when the writer is stopped.
+ *
  * lock guards the queue, the flags and the statistics; gate is held by the
  * writer from begin to commit and by the checkpointer for that moment.
  */
@@ -62,8 +67,9 @@ struct writer {
 
 	pthread_t checkpoint_thread;
 	pthread_mutex_t gate;
-	mono_t no_turn_until; /* the gate guards these two */
+	mono_t no_turn_until; /* the gate guards these three */
 	mono_t turn_pause;
+	bool ghost; /* a failed commit may stand at the WAL's end */
 	pthread_mutex_t checkpoint_lock;
 	pthread_cond_t checkpoint_work;
 	atomic_uint dirty; /* writes since the last checkpoint, about pages */
@@ -142,6 +148,27 @@ static int apply_all(struct writer *w, struct job *first)
 	return 0;
 }
 
+/* gate is held. The value differs each time: pages like those in the WAL would
+ * leave the rest of it valid. */
+static void lay_ghost(struct writer *w)
+{
+	char text[32];
+	int rc;
+
+	if (!w->ghost)
+		return;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)clock_mono());
+	rc = db_begin(w->db);
+	if (!rc)
+		rc = db_mark_set(w->db, "commit_failed", text);
+	if (!rc)
+		rc = db_commit(w->db);
+	if (rc)
+		db_rollback(w->db);
+	else
+		w->ghost = false;
+}
+
 /* gate is held. */
 static void commit_batch(struct writer *w, struct job *first)
 {
@@ -157,6 +184,10 @@ static void commit_batch(struct writer *w, struct job *first)
 		    db_path(w->db), errstr(rc), db_error(w->db));
 		db_rollback(w->db);
 		fail_all(first, rc);
+		w->ghost = true;
+		lay_ghost(w);
+	} else {
+		w->ghost = false;
 	}
 }
 
@@ -298,6 +329,15 @@ static bool checkpoint_wait(struct writer *w)
 	           &until) == 0;
 }
 
+/* Not while a commit runs, which does the same. */
+static void lay_ghost_later(struct writer *w)
+{
+	if (pthread_mutex_trylock(&w->gate) != 0)
+		return;
+	lay_ghost(w);
+	pthread_mutex_unlock(&w->gate);
+}
+
 static void *checkpoint_main(void *arg)
 {
 	struct writer *w = arg;
@@ -312,6 +352,8 @@ static void *checkpoint_main(void *arg)
 		const bool idle = !woken && now == seen;
 
 		seen = now;
+		if (!woken)
+			lay_ghost_later(w);
 		if (now - copied < PASSIVE_PAGES && !(idle && now != fresh))
 			continue;
 		pthread_mutex_unlock(&w->checkpoint_lock);
@@ -466,6 +508,7 @@ void writer_stop(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	stop_checkpoints(w);
+	lay_ghost(w);
 	db_close(w->db);
 	writer_free(w);
 }

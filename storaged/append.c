@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/sum.h"
 #include "proto/msg.h"
 #include "storaged/handlers.h"
@@ -163,6 +164,17 @@ static int copy_staged(const struct op_flow *op, int to)
 	return 0;
 }
 
+/* What the disk refused leaves nothing behind the old end. */
+static void cut_back(int fd, const struct stat *before)
+{
+	struct stat sb;
+
+	if (fstat(fd, &sb) == 0 && sb.st_size > before->st_size &&
+	    ftruncate(fd, before->st_size) < 0)
+		log_warn("cut_back_failed", "size=%lld: %s",
+		    (long long)before->st_size, errstr(-errno));
+}
+
 static int apply_step(struct op_flow *op)
 {
 	struct stat sb;
@@ -178,6 +190,8 @@ static int apply_step(struct op_flow *op)
 		rc = copy_staged(op, fd);
 	if (rc == 0 && op->ctx->st->store.conf.full)
 		rc = fsync(fd) < 0 ? -errno : 0;
+	if (rc < 0)
+		cut_back(fd, &sb);
 	close(fd);
 	return rc;
 }
@@ -393,29 +407,67 @@ static int remake_step(struct op_flow *op)
 	return 0;
 }
 
-static int rename_step(struct op_flow *op)
+/* The file or, with a suffix, its metadata, if any. */
+static int rename_one(const struct op_flow *op, const char *suffix, bool back)
 {
-	char from[FILEID_DISK_MAX];
-	char to[FILEID_DISK_MAX];
+	char old[FILEID_DISK_MAX];
+	char fresh[FILEID_DISK_MAX];
 	struct fileid_name new_name;
-	int d = op->path->data_fd;
+	const int d = op->path->data_fd;
+	int rc;
 
 	(void)fileid_parse(span_of(op->fresh), &new_name);
-	op_disk_path(op, "", from);
-	fileid_disk_path(&new_name, "", to, sizeof(to));
-	if (renameat(d, from, d, to) < 0)
+	op_disk_path(op, suffix, old);
+	fileid_disk_path(&new_name, suffix, fresh, sizeof(fresh));
+	rc = back ? renameat(d, fresh, d, old) : renameat(d, old, d, fresh);
+	if (rc < 0 && !(suffix[0] && errno == ENOENT))
 		return -errno;
-	op_disk_path(op, "-m", from);
-	fileid_disk_path(&new_name, "-m", to, sizeof(to));
-	(void)renameat(d, from, d, to);
-	return op->ctx->st->store.conf.full ? op_sync_dir(op->path, to) : 0;
+	return rc == 0 && op->ctx->st->store.conf.full
+	           ? op_sync_dir(op->path, back ? old : fresh)
+	           : 0;
 }
 
+/* All or nothing: a client that is told an error does not know the new name. */
+static int rename_step(struct op_flow *op)
+{
+	int rc = rename_one(op, "-m", false);
+
+	if (rc == 0)
+		rc = rename_one(op, "", false);
+	if (rc == 0)
+		return 0;
+	(void)rename_one(op, "", true);
+	(void)rename_one(op, "-m", true);
+	return rc;
+}
+
+static void regenerate_undone(struct op_flow *op)
+{
+	const int rc = op->undo.rc;
+
+	if (op->rc < 0) {
+		op->log.op.seq = op->undo.seq;
+		op->rc = rc;
+		op_not_applied(op);
+	}
+	op_reply(op, rc, NULL, 0);
+}
+
+/* The file has kept its name: the log is told so by a row that takes the first
+ * one back. */
 static void regenerate_answer(struct op_flow *op)
 {
-	if (op->rc < 0)
-		op_not_applied(op);
-	op_reply_name(op, op->rc, op->fresh);
+	struct op *row = &op->log.op;
+
+	if (op->rc == 0) {
+		op_reply_name(op, 0, op->fresh);
+		return;
+	}
+	op->undo.rc = op->rc;
+	op->undo.seq = row->seq;
+	row->name = span_of(op->name);
+	row->extra = span_of(op->fresh);
+	op_commit(op, regenerate_undone);
 }
 
 static void regenerate_apply(struct op_flow *op)

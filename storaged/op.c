@@ -169,6 +169,15 @@ void op_not_applied(struct op_flow *op)
 	    op->name, text);
 }
 
+void op_remove_new(struct op_flow *op, const char *file)
+{
+	if (unlinkat(op->path->data_fd, file, 0) == 0 || errno == ENOENT)
+		return;
+	log_warn("remove_failed", "file=%s: %s; the next start looks at it",
+	    file, errstr(-errno));
+	__atomic_store_n(&op->ctx->st->unapplied, true, __ATOMIC_RELAXED);
+}
+
 void op_piece_done(struct op_flow *op)
 {
 	op->keep = false;

@@ -32,6 +32,10 @@ struct op_flow {
 	int (*step)(struct op_flow *op);
 	void (*next)(struct op_flow *op);
 	int rc; /* of the last step */
+	struct {
+		int rc;
+		uint64_t seq;
+	} undo; /* why, and the row that is taken back */
 
 	struct op_write log;
 	struct busy_hold hold;
@@ -113,6 +117,9 @@ void op_reply_name(struct op_flow *op, int rc, const char *name);
 /* The row is committed but the disk refused the change: says so; a staged
  * file stays, and recovery applies it at the next start. */
 void op_not_applied(struct op_flow *op);
+/* Removes a new file that is not to be; when the disk refuses even that,
+ * recovery deals with it at the next start. */
+void op_remove_new(struct op_flow *op, const char *file);
 
 /* Checks and takes over a remote name: length min..max, form, path index.
  * Sets name, fn, path. 0 or -EINVAL. */

@@ -122,9 +122,12 @@ static int redo_delete(struct recovery *r, const struct op *op)
 		removed = 1;
 	else if (errno != ENOENT)
 		return -errno;
-	if (locate(r, op->name, "-m", file) &&
-	    unlinkat(p->data_fd, file, 0) == 0)
+	if (!locate(r, op->name, "-m", file))
+		return removed;
+	if (unlinkat(p->data_fd, file, 0) == 0)
 		removed = 1;
+	else if (errno != ENOENT)
+		return -errno;
 	return removed;
 }
 

@@ -68,8 +68,9 @@ static int remove_step(struct op_flow *op)
 		remove_target(op, file);
 	if (unlinkat(op->path->data_fd, file, 0) < 0 && errno != ENOENT)
 		return -errno;
-	if (op->flag != IS_META && op_disk_path(op, "-m", file) == 0)
-		(void)unlinkat(op->path->data_fd, file, 0);
+	if (op->flag != IS_META && op_disk_path(op, "-m", file) == 0 &&
+	    unlinkat(op->path->data_fd, file, 0) < 0 && errno != ENOENT)
+		return -errno;
 	return op->ctx->st->store.conf.full ? op_sync_dir(op->path, file) : 0;
 }
 

@@ -114,7 +114,7 @@ static int write_whole(struct op_flow *op)
 	}
 	close(fd);
 	if (rc < 0)
-		(void)unlinkat(op->path->data_fd, file, 0);
+		op_remove_new(op, file);
 	return rc;
 }
 
@@ -153,7 +153,7 @@ static int publish_temp(struct op_flow *op)
 	close(op->fd);
 	op->fd = -1;
 	if (rc < 0)
-		(void)unlinkat(op->path->data_fd, file, 0);
+		op_remove_new(op, file);
 	return rc;
 }
 
@@ -204,7 +204,7 @@ static void upload_answer(struct op_flow *op)
 		char file[FILEID_DISK_MAX];
 
 		op_disk_path(op, "", file);
-		(void)unlinkat(op->path->data_fd, file, 0);
+		op_remove_new(op, file);
 	}
 	count_add(n, STAT_total_upload_bytes, (int64_t)op->size);
 	if (rc == 0) {

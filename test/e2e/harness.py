@@ -123,6 +123,7 @@ class Daemon:
         self.address = address
         self.conf = dict(conf)
         self.sections = ""
+        self.env = {}  # added to the environment of the program
         self.conf_path = self.base / self.log_name.replace(".log", ".conf")
         self.process = None
         self.stock = None
@@ -147,7 +148,8 @@ class Daemon:
             self.process = subprocess.Popen(
                 [self.program, str(self.conf_path)], stdin=subprocess.DEVNULL,
                 stdout=err, stderr=err, preexec_fn=_die_with_parent,
-                env=stock_env() if self.is_stock else None)
+                env=stock_env() if self.is_stock
+                else {**os.environ, **self.env})
         if self.is_stock:
             self.process.wait(30)
             self.stock = wait_until(self._stock_pid, 20, "stock pid file")
