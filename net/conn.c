@@ -185,6 +185,8 @@ static void got_request(struct conn *c)
 
 static void got_refused(struct conn *c)
 {
+	const struct conn_app *app = c->hub->conf.app;
+
 	c->mid_header = false;
 	c->owed = true;
 	c->started = c->moved;
@@ -193,7 +195,8 @@ static void got_refused(struct conn *c)
 	if (c->fr.header.command == CMD_quit)
 		got_quit(c);
 	else
-		conn_reply(c, EINVAL, NULL, 0);
+		conn_reply(c, app->refusal ? app->refusal(c, &c->fr) : EINVAL,
+		    NULL, 0);
 }
 
 static void got_content(struct conn *c)

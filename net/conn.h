@@ -39,6 +39,9 @@ struct conn_app {
 	/* Header and held part are here; f->header, f->cmd, f->held, f->left.
 	 * The span is valid until the function returns. */
 	void (*request)(struct conn *c, const struct framer *f);
+	/* The status for what the framer refuses: not a command of this side,
+	 * or a body too long or too short. NULL: EINVAL. */
+	int (*refusal)(struct conn *c, const struct framer *f);
 	/* A piece of the request's content (never called after the answer).
 	 * With CONN_LENT the bytes stay valid and no more is read until
 	 * conn_give_back. */

@@ -4,7 +4,7 @@
  * table that says which handler a command has. The loop's thread.
  *
  * The body is decoded and its length checked against the table before a
- * handler runs, commands that need a JOIN are refused before it, too. A
+ * handler runs, commands that need a JOIN are refused before that, too. A
  * handler answers exactly once, with one of the reply functions.
  */
 #ifndef TRACKERD_HANDLERS_H
@@ -27,9 +27,17 @@ struct request {
 /* in: the decoded struct msg_<request message of the command>. */
 typedef void handler(struct request *rq, const void *in);
 
+/* What a command needs, looked at before the length of its body is. */
+enum handler_needs {
+	NEEDS_NOTHING,
+	NEEDS_JOIN,       /* 13 */
+	NEEDS_JOIN_LATER, /* after the length */
+	NEEDS_IDS         /* 95 */
+};
+
 struct handler_row {
 	uint8_t code;
-	bool needs_join;
+	enum handler_needs needs;
 	uint16_t min, max; /* body length; 0, 0: what the message says */
 	handler *run;
 };

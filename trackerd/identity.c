@@ -91,28 +91,36 @@ int parse_host_list(struct span text, struct addr addrs[2], size_t *n,
 	return rc < 0 || *port == 0 ? -EINVAL : 0;
 }
 
-/* "ip:port" or "[v6]:port"; the port must be there. */
-static int parse_host(struct span text, struct addr *out)
+/* The number that the text begins with; 0: none, or no port. */
+static uint16_t leading_port(struct span text)
 {
-	struct addr addrs[2] = { 0 };
-	size_t n = 0;
-	uint16_t port = 0;
+	uint32_t n = 0;
 
-	if (parse_host_list(text, addrs, &n, &port) < 0 || n != 1)
-		return -EINVAL;
-	*out = addrs[0];
-	out->port = port;
-	return 0;
+	for (size_t i = 0; i < text.n && n <= UINT16_MAX; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9')
+			break;
+		n = n * 10 + (uint32_t)(text.p[i] - '0');
+	}
+	return n <= UINT16_MAX ? (uint16_t)n : 0;
 }
 
-/* 70 and 71 begin alike. NULL after the answer. */
-static struct storage *find_storage(const struct request *rq,
-    const struct msg_group_address *m, const struct addr *a)
+/* "ip:port" or "[v6]:port". -EINVAL: one of them is not there. -ENOENT: not
+ * an address, so nobody's. */
+static int parse_host(struct span text, struct addr *out)
 {
-	const struct group *g = cluster_group(&rq->t->cluster, m->group);
-	struct storage *s = g ? group_storage_at(g, a, a->port) : NULL;
+	const struct span s = text_field(text);
+	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
+	const size_t n = colon ? (size_t)(colon - s.p) : 0;
+	struct span host = { s.p, n };
 
-	return s;
+	if (n == 0 || n + 1 == s.n)
+		return -EINVAL;
+	if (host.p[0] == '[' && host.p[n - 1] == ']')
+		host = (struct span){ host.p + 1, n - 2 };
+	if (addr_parse_ip(host, out) < 0)
+		return -ENOENT;
+	out->port = leading_port((struct span){ colon + 1, s.n - n - 1 });
+	return 0;
 }
 
 void handle_server_id(struct request *rq, const void *in)
@@ -120,9 +128,10 @@ void handle_server_id(struct request *rq, const void *in)
 	const struct msg_group_address *m = in;
 	struct addr a;
 	char ip[ADDR_IP_MAX];
+	const int rc = parse_host(m->address, &a);
 
-	if (parse_host(m->address, &a) < 0) {
-		reply_status(rq, EINVAL);
+	if (rc < 0) {
+		reply_rc(rq, rc);
 		return;
 	}
 	if (rq->t->ids) {
@@ -146,16 +155,19 @@ void handle_storage_status(struct request *rq, const void *in)
 {
 	const struct msg_group_address *m = in;
 	struct msg_brief b = { 0 };
-	const struct storage *s;
+	const struct group *g = want_group(rq, m->group);
+	const struct storage *s = NULL;
 	struct addr a;
+	int rc;
 
-	if (parse_host(m->address, &a) < 0) {
-		reply_status(rq, EINVAL);
+	if (!g)
 		return;
-	}
-	s = find_storage(rq, m, &a);
+	rc = parse_host(m->address, &a);
+	/* Without storage ids the address alone is the id. */
+	if (rc == 0)
+		s = group_storage_at(g, &a, rq->t->ids ? a.port : 0);
 	if (!s) {
-		reply_status(rq, ENOENT);
+		reply_status(rq, rc == -EINVAL ? EINVAL : ENOENT);
 		return;
 	}
 	b.status = (uint8_t)s->status;
@@ -177,10 +189,6 @@ void handle_group_name(struct request *rq, const void *in)
 	struct addr a = *rq->peer;
 
 	(void)in;
-	if (!rq->t->ids) {
-		reply_status(rq, EOPNOTSUPP);
-		return;
-	}
 	if (ip.n >= ADDR_IP_MAX) {
 		reply_status(rq, ENAMETOOLONG);
 		return;

@@ -118,7 +118,7 @@ void handle_list_storages(struct request *rq, const void *in)
 	if (!g)
 		return;
 	o = out_start(rq);
-	if (id.n > 0) {
+	if (m->id.n > 0) {
 		one = group_storage(g, id);
 		if (!one) {
 			reply_status(rq, ENOENT);
@@ -126,7 +126,7 @@ void handle_list_storages(struct request *rq, const void *in)
 		}
 		put_storage(rq, o, one);
 	}
-	for (size_t i = 0; id.n == 0 && i < g->n; i++)
+	for (size_t i = 0; m->id.n == 0 && i < g->n; i++)
 		put_storage(rq, o, g->storages[i]);
 	reply_out(rq);
 }
@@ -201,14 +201,15 @@ void handle_storage_stat(struct request *rq, const void *in)
 
 enum { BY_DISK = 1, BY_TRUNK_SPACE = 2, BY_EITHER = 4 };
 
-static bool volume_wanted(const struct msg_volume_filter *m, bool disk,
-    bool trunk)
+/* What is wanted is 0 or 1; any other number matches nothing. */
+static bool volume_wanted(const struct tracker_conf *cf,
+    const struct msg_volume_filter *m, bool disk, bool trunk)
 {
-	if ((m->filter & BY_DISK) && disk != (m->disk != 0))
+	if ((m->filter & BY_DISK) && disk != m->disk)
 		return false;
-	if ((m->filter & BY_TRUNK_SPACE) && trunk != (m->trunk != 0))
+	if ((m->filter & BY_TRUNK_SPACE) && cf->trunk.use && trunk != m->trunk)
 		return false;
-	return !(m->filter & BY_EITHER) || (disk || trunk) == (m->either != 0);
+	return !(m->filter & BY_EITHER) || (disk || trunk) == m->either;
 }
 
 void handle_volume_stat(struct request *rq, const void *in)
@@ -233,7 +234,7 @@ void handle_volume_stat(struct request *rq, const void *in)
 			.disk_available = disk,
 			.trunk_available = trunk };
 
-		if (!volume_wanted(m, disk, trunk))
+		if (!volume_wanted(cf, m, disk, trunk))
 			continue;
 		if (disk && r.free_mb > r.reserved_mb)
 			r.available_mb = r.free_mb - r.reserved_mb;
@@ -287,8 +288,8 @@ void handle_tracker_stat(struct request *rq, const void *in)
 	for (size_t i = 0; i < c->n_trackers; i++) {
 		const bool self = (int)i == c->self;
 
-		if (((m->filter & BY_ACTIVE) && self != (m->is_active != 0)) ||
-		    ((m->filter & BY_LEADER) && self != (m->is_leader != 0)))
+		if (((m->filter & BY_ACTIVE) && self != m->is_active) ||
+		    ((m->filter & BY_LEADER) && self != m->is_leader))
 			continue;
 		put_tracker(rq, o, i);
 		count++;

@@ -263,7 +263,7 @@ void handle_changelog(struct request *rq, const void *in)
 		s = g ? group_storage(g, span_of(of.id)) : NULL;
 	}
 	if (!s) {
-		reply_status(rq, list.p == m->of.p ? EACCES : ENOENT);
+		reply_status(rq, list.p == m->of.p ? EINVAL : ENOENT);
 		return;
 	}
 	from = c->changelog + s->changelog_at;

@@ -15,8 +15,8 @@
 #include "base/macros.h"
 #include "trackerd/handlers.h"
 
-#define JOINED true
-#define ANYONE false
+#define JOINED NEEDS_JOIN
+#define ANYONE NEEDS_NOTHING
 
 static const struct handler_row rows[] = {
 	{ CMD_change_status, JOINED, 0, 0, handle_change_status },
@@ -33,14 +33,14 @@ static const struct handler_row rows[] = {
 	{ CMD_report_status, ANYONE, 0, 0, handle_report_status },
 	{ CMD_changelog_req, ANYONE, 0, 0, handle_changelog },
 	{ CMD_report_ip_changed, ANYONE, 0, 0, handle_ip_changed },
-	{ CMD_sync_dest_query, JOINED, 0, 0, handle_sync_dest_query },
+	{ CMD_sync_dest_query, NEEDS_JOIN_LATER, 0, 0, handle_sync_dest_query },
 	{ CMD_join, ANYONE, 145, 1745, handle_join },
 	{ CMD_beat, JOINED, 0, 0, handle_beat },
 	{ CMD_report_disk_usage, JOINED, 0, 0, handle_disk_usage },
 	{ CMD_replica_chg, JOINED, 67, 2144, handle_replica_chg },
 	{ CMD_sync_src_req, ANYONE, 0, 0, handle_sync_src_req },
 	{ CMD_sync_dest_req, JOINED, 0, 0, handle_sync_dest_req },
-	{ CMD_sync_notify, JOINED, 0, 0, handle_sync_notify },
+	{ CMD_sync_notify, NEEDS_JOIN_LATER, 0, 0, handle_sync_notify },
 	{ CMD_sync_report, JOINED, 20, 20480, handle_sync_report },
 	{ CMD_list_one_group, ANYONE, 0, 0, handle_list_group },
 	{ CMD_list_all_groups, ANYONE, 0, 0, handle_list_groups },
@@ -59,7 +59,7 @@ static const struct handler_row rows[] = {
 	{ CMD_query_store_all, ANYONE, 0, 0, handle_store_all },
 	{ CMD_query_store_group_all, ANYONE, 0, 0, handle_store_group_all },
 	{ CMD_delete_group, ANYONE, 0, 0, handle_delete_group },
-	{ CMD_get_group_name, ANYONE, 4, 128, handle_group_name },
+	{ CMD_get_group_name, NEEDS_IDS, 4, 128, handle_group_name },
 	{ CMD_active_test, ANYONE, 0, 0, handle_active_test },
 };
 
@@ -209,25 +209,44 @@ union decoded {
 #undef DECODED
 };
 
+static int lacks(const struct tracker *t, const struct storage *joined,
+    enum handler_needs needs)
+{
+	if (needs == NEEDS_JOIN || needs == NEEDS_JOIN_LATER)
+		return joined ? 0 : EACCES;
+	return needs == NEEDS_IDS && !t->ids ? EOPNOTSUPP : 0;
+}
+
+static int decode(const struct handler_row *row, const struct framer *f,
+    union decoded *in)
+{
+	const size_t n = f->held.n;
+
+	if (!f->cmd || (row->max != 0 && (n < row->min || n > row->max)) ||
+	    msg_decode(f->cmd->request, f->held.p, n, in, NULL) < 0)
+		return EINVAL;
+	return 0;
+}
+
 static void dispatch(struct request *rq, const struct framer *f)
 {
 	const struct handler_row *row = handler_find(f->header.command);
 	union decoded in;
+	int status = EINVAL;
 
-	if (!row || !f->cmd) {
-		reply_status(rq, EINVAL);
-		return;
+	if (row && row->needs == NEEDS_JOIN_LATER) {
+		status = decode(row, f, &in);
+		if (status == 0)
+			status = lacks(rq->t, rq->joined, row->needs);
+	} else if (row) {
+		status = lacks(rq->t, rq->joined, row->needs);
+		if (status == 0)
+			status = decode(row, f, &in);
 	}
-	if (row->needs_join && !rq->joined) {
-		reply_status(rq, EACCES);
-		return;
-	}
-	if ((row->max != 0 && (f->held.n < row->min || f->held.n > row->max)) ||
-	    msg_decode(f->cmd->request, f->held.p, f->held.n, &in, NULL) < 0) {
-		reply_status(rq, EINVAL);
-		return;
-	}
-	row->run(rq, &in);
+	if (status != 0)
+		reply_status(rq, status);
+	else
+		row->run(rq, &in);
 }
 
 static void on_request(struct conn *c, const struct framer *f)
@@ -250,6 +269,21 @@ static void on_request(struct conn *c, const struct framer *f)
 	dispatch(&rq, f);
 }
 
+/* A body that cannot be right does not hide what the command lacks. */
+static int on_refused(struct conn *c, const struct framer *f)
+{
+	struct tracker *t = hub_arg(conn_hub(c));
+	const struct session *session = conn_data(c);
+	const struct handler_row *row = handler_find(f->header.command);
+	int status = 0;
+
+	t->requests++;
+	t->errors++;
+	if (row && row->needs != NEEDS_JOIN_LATER)
+		status = lacks(t, session->joined, row->needs);
+	return status ? status : EINVAL;
+}
+
 /* Closing a joined connection is how a storage says good-bye (2.3). */
 static void on_closed(struct conn *c)
 {
@@ -269,5 +303,6 @@ static void on_closed(struct conn *c)
 
 const struct conn_app tracker_app = {
 	.request = on_request,
+	.refusal = on_refused,
 	.closed = on_closed,
 };

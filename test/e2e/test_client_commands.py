@@ -80,6 +80,23 @@ TRACKER_REFUSALS = [
     ("storage_status_no_port", wire.GET_STORAGE_STATUS,
      group() + b"10.77.1.11", EINVAL),
     ("group_name_ids_off", wire.GET_GROUP_NAME, b"\0\0\x5a\x3c", EOPNOTSUPP),
+    ("group_name_ids_off_empty", wire.GET_GROUP_NAME, b"", EOPNOTSUPP),
+    ("group_name_ids_off_short", wire.GET_GROUP_NAME, bytes(3), EOPNOTSUPP),
+    ("group_name_ids_off_long", wire.GET_GROUP_NAME, bytes(200), EOPNOTSUPP),
+    ("storage_status_group_first", wire.GET_STORAGE_STATUS,
+     group("nogroup") + b"no port", ENOENT),
+    ("storage_status_no_address", wire.GET_STORAGE_STATUS,
+     group() + b"x:5", ENOENT),
+    ("storage_status_port_0", wire.GET_STORAGE_STATUS,
+     group() + b"1.2.3.4:0", ENOENT),
+    ("storage_status_empty_port", wire.GET_STORAGE_STATUS,
+     group() + b"1.2.3.4:", EINVAL),
+    ("storage_status_empty_host", wire.GET_STORAGE_STATUS,
+     group() + b":5", EINVAL),
+    ("server_id_empty_host", wire.GET_SERVER_ID, group() + b":5", EINVAL),
+    ("list_storages_nul_id", wire.LIST_STORAGES, group() + b"\0", ENOENT),
+    ("list_storages_nul_ids", wire.LIST_STORAGES, group() + bytes(15),
+     ENOENT),
     ("my_ip_20_bytes", wire.GET_MY_IP, b"a" * 20, EINVAL),
     ("beat_before_join", 83, b"", EACCES),
     ("disk_usage_before_join", 84, b"\0" * 16, EACCES),
@@ -215,6 +232,10 @@ def test_volume_statistics(tracker):
     assert wire.text(body[5:22]) == "group1"
     assert body[-2:] == b"\1\0"
     assert tracker.done(wire.VOLUME_STAT, b"\1\0\0\0") == bytes(5)
+    for wanted in (b"\1\2\0\0", b"\1\xff\0\0", b"\4\0\0\2"):
+        assert tracker.done(wire.VOLUME_STAT, wanted) == bytes(5)
+    for trunk in (b"\2\0\0\0", b"\2\0\1\0", b"\2\0\7\0"):
+        assert tracker.done(wire.VOLUME_STAT, trunk) == body  # trunk is off
     assert tracker.done(wire.VOLUME_STAT, b"\1\1\0\0") == body[:5] + \
         tracker.done(wire.VOLUME_STAT, b"\4\0\0\1")[5:]
 
@@ -256,6 +277,11 @@ def test_tracker_small_queries(cluster, tracker):
     ip, port = cluster.storage.address
     where = group() + at(ip, port)
     assert tracker.done(wire.GET_SERVER_ID, where) == ip.encode()
+    for wrong in (b"1", b"0", b"99999", b"5x"):
+        other = group() + ip.encode() + b":" + wrong
+        assert tracker.done(wire.GET_SERVER_ID, other) == ip.encode()
+        assert tracker.done(wire.GET_STORAGE_STATUS, other) == \
+            tracker.done(wire.GET_STORAGE_STATUS, where)
     body = tracker.done(wire.GET_STORAGE_STATUS, where)
     assert len(body) == 67 and body[0] == wire.ACTIVE
     assert struct.unpack(">i", body[1:5])[0] == port

@@ -182,8 +182,20 @@ def test_commands_of_storages_need_a_join(stage):
                       (74, bytes(8)), (BEAT, b""), (DISK, bytes(16)),
                       (REPLICA_CHG, bytes(67)), (DEST_REQ, b""),
                       (SYNC_REPORT, bytes(20)), (DEST_QUERY, b""),
-                      (NOTIFY, bytes(24)), (CHANGELOG, b"")):
+                      (NOTIFY, bytes(24))):
         one.fails(cmd, body, EACCES)
+    assert one.is_usable()
+
+
+@pytest.mark.parametrize("length", [2, 9, 200, 2145, 70_000])
+def test_the_join_is_missed_before_the_length_is_wrong(stage, length):
+    one = stage().player(101)
+    for cmd in (CHANGE_STATUS, 72, 73, 74, BEAT, DISK, REPLICA_CHG, DEST_REQ,
+                SYNC_REPORT):
+        one.fails(cmd, bytes(length), EACCES)
+    for cmd in (DEST_QUERY, NOTIFY, CHANGELOG):  # but not of these
+        one.fails(cmd, bytes(length), EINVAL)
+    one.fails(CHANGELOG, b"", EINVAL)
     assert one.is_usable()
 
 
