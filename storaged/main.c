@@ -244,14 +244,15 @@ int main(int argc, char **argv)
 	}
 	st = xcalloc(1, sizeof(*st));
 	rc = storage_conf_load(args.conf, &st->conf, err, sizeof(err));
-	if (rc < 0)
-		return fail(err);
-	if (st->conf.disabled) {
+	if (rc < 0) {
+		rc = fail(err);
+	} else if (st->conf.disabled) {
 		fprintf(stderr, PROGRAM ": %s says disabled = true\n",
 		    args.conf);
-		return EXIT_DISABLED;
+		rc = EXIT_DISABLED;
+	} else {
+		rc = obey(&args, st);
 	}
-	rc = obey(&args, st);
 	storage_conf_free(&st->conf);
 	free(st);
 	return rc;
