@@ -62,13 +62,16 @@ enum status fdfs_fail(const struct source *s, const char *what,
  * descriptor and the size. */
 enum status fdfs_open_input(const char *path, int *fd, uint64_t *size);
 /* Sends a request's head and the content of fd, gives the reply's status and
- * length. crc of what was sent. `label` for the progress line. */
+ * length. crc of what was sent. `label` for the progress line. -ESTALE: fd
+ * ended before size; -EOVERFLOW: a stream has more; the storage then has an
+ * incomplete request, which it drops with the connection. */
 struct fdfs_upload {
 	uint8_t command;
 	const struct message *message;
 	const void *in;
 	int fd;
 	uint64_t size;
+	bool stream; /* fd cannot be read twice, and must end with size */
 	const char *label;
 	bool quiet;
 	uint32_t crc;

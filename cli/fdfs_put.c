@@ -23,6 +23,7 @@ struct put_options {
 	bool no_name;
 	struct opt_list meta;
 	const char *ext;
+	const char *size;
 };
 
 #define ROW(l, nm, ty, member, ...)                                         \
@@ -52,6 +53,9 @@ static const struct opt_row rows[] = {
 	ROW(0, "ext", OPT_TEXT, ext, .arg = "EXT",
 	    .help = "extension of the id, at most 6 characters; empty for "
 	            "none"),
+	ROW(0, "size", OPT_TEXT, size, .arg = "SIZE",
+	    .help = "with -: how much standard input has; it is sent as it "
+	            "comes, and must end there"),
 };
 
 const struct opt_table fdfs_put_table = { "put", rows, ARRAY_LEN(rows), 0 };
@@ -76,6 +80,7 @@ struct put {
 	struct source *source;
 	struct fid master;
 	uint8_t path;
+	uint64_t size;   /* of standard input, with --size */
 	struct out *out; /* NULL: plain lines */
 };
 
@@ -297,6 +302,14 @@ static enum status put_failed(const struct put *p, const struct fdfs_upload *u,
 {
 	char todo[200];
 
+	if (u->stream && (rc == -ESTALE || rc == -EOVERFLOW))
+		return err_say((struct err){ .status = STATUS_NO,
+		                   .subject = u->label,
+		                   .todo = "leave --size out: it is then read "
+		                           "to its end first" },
+		    "cannot put %s: it %s the %llu bytes of --size", u->label,
+		    rc == -ESTALE ? "ends before" : "has more than",
+		    (unsigned long long)u->size);
 	if (rc == -ESTALE)
 		return err_say((struct err){ .status = STATUS_NO,
 		                   .subject = u->label,
@@ -384,8 +397,13 @@ static enum status put_one(const struct put *p, const char *path)
 	enum status st =
 	    fdfs_pack_meta(&p->o->meta, name_of(p, path), &meta, &meta_n);
 
-	if (st == STATUS_OK)
+	if (st == STATUS_OK && p->o->size) {
+		u.fd = dup(STDIN_FILENO);
+		u.size = p->size;
+		u.stream = true;
+	} else if (st == STATUS_OK) {
 		st = fdfs_open_input(path, &u.fd, &u.size);
+	}
 	if (st == STATUS_OK)
 		st = put_open(p, path, &u, meta, meta_n);
 	if (u.fd >= 0)
@@ -419,6 +437,13 @@ static enum status check_options(struct put *p)
 	if (o->name && (strlen(o->name) > 256 || strpbrk(o->name, "\x01\x02")))
 		return err_usage(NULL, "--name is too long or has bytes 1 or "
 		                       "2 in it");
+	if (o->size && (p->cli->n_words != 1 || strcmp(p->cli->words[0], "-")))
+		return err_usage(NULL, "--size stands with -, standard input, "
+		                       "and no other file");
+	if (o->size &&
+	    (str_to_size(o->size, &p->size) < 0 || p->size > INT64_MAX))
+		return err_usage("write 4096 or 10M", "\"%s\" is no size",
+		    o->size);
 	if (o->slave_of)
 		st = fdfs_parse_id(o->slave_of, &p->master);
 	return st == STATUS_OK ? parse_path(o->path, &p->path) : st;

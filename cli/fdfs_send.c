@@ -85,7 +85,44 @@ enum status fdfs_open_input(const char *path, int *fd, uint64_t *size)
 	              : STATUS_OK;
 }
 
-/* 0, or -errno; -ESTALE when the file became shorter. */
+/* Up to n bytes, short only at the end, or -errno. */
+static ssize_t read_stream(int fd, char *block, size_t n)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		const ssize_t r = read(fd, block + got, n - got);
+
+		if (r < 0 && errno == EINTR && !stop_asked())
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		got += (size_t)r;
+	}
+	return (ssize_t)got;
+}
+
+/* The next n bytes, after done of them. The last block of a stream goes only
+ * when nothing follows it. */
+static int read_block(const struct fdfs_upload *u, char *block, size_t n,
+    uint64_t done)
+{
+	char more;
+	ssize_t got = u->stream ? read_stream(u->fd, block, n)
+	                        : fs_pread_all(u->fd, block, n, (off_t)done);
+
+	if (got < 0)
+		return (int)got;
+	if ((size_t)got < n)
+		return -ESTALE;
+	if (!u->stream || done + n < u->size)
+		return 0;
+	got = read_stream(u->fd, &more, 1);
+	return got > 0 ? -EOVERFLOW : (int)got;
+}
+
 static int send_content(struct client *c, struct fdfs_upload *u)
 {
 	char *block = xcalloc(1, FDFS_BLOCK);
@@ -94,18 +131,18 @@ static int send_content(struct client *c, struct fdfs_upload *u)
 	int rc = 0;
 
 	progress_bytes(&p, u->label, u->size, u->quiet);
-	while (done < u->size && rc == 0) {
+	while (done < u->size) {
 		const size_t want =
 		    (size_t)(u->size - done < FDFS_BLOCK ? u->size - done
 		                                         : FDFS_BLOCK);
-		const ssize_t n = fs_pread_all(u->fd, block, want, (off_t)done);
 
-		if (n < 0 || (size_t)n < want) {
-			rc = n < 0 ? (int)n : -ESTALE;
+		rc = read_block(u, block, want, done);
+		if (rc < 0)
 			break;
-		}
 		u->crc = sum_crc32(u->crc, block, want);
 		rc = client_send(c, block, want);
+		if (rc < 0)
+			break;
 		done += want;
 		progress_at(&p, done);
 	}
@@ -123,6 +160,10 @@ int fdfs_send(struct client *c, struct fdfs_upload *u)
 	u->crc = 0;
 	if (n < 0)
 		return (int)n;
+	/* The head of an empty file is all of its upload. */
+	rc = u->stream && u->size == 0 ? read_block(u, NULL, 0, 0) : 0;
+	if (rc < 0)
+		return rc;
 	rc = client_send_head(c, u->command, 0, (uint64_t)n + u->size, head,
 	    (size_t)n);
 	if (rc == 0)

@@ -39,7 +39,8 @@ static const char *const list_examples[] = {
 
 static const struct verb verbs[] = {
 	{ "put", NULL, "FILE...", "upload files; prints the id of each",
-	    "- is standard input. With several files a line is the id, a tab "
+	    "- is standard input; without --size it is read to its end before "
+	    "anything is sent. With several files a line is the id, a tab "
 	    "and the file. The original name is recorded as metadata "
 	    "\"filename\". The checksum in the id that comes back is compared "
 	    "with what was sent",

@@ -239,6 +239,30 @@ static char *pairs_text(struct span packed)
 	return text;
 }
 
+/* Where a line is a field there is room for both: "188,435 bytes (184k)". */
+static void exact_bytes(int64_t n, char *buf, size_t cap)
+{
+	char whole[32];
+	char about[24];
+
+	grouped(n, whole, sizeof(whole));
+	if (n < 1024)
+		snprintf(buf, cap, "%s byte%s", whole, n == 1 ? "" : "s");
+	else
+		snprintf(buf, cap, "%s bytes (%s)", whole,
+		    str_bytes(about, sizeof(about), (uint64_t)n));
+}
+
+static void bytes_text(const struct out *out, int64_t n, char *buf, size_t cap)
+{
+	if (out->options.bytes || n < 0)
+		snprintf(buf, cap, "%" PRId64, n);
+	else if (out->layout.records && out->options.format == OUT_TABLE)
+		exact_bytes(n, buf, cap);
+	else
+		str_bytes(buf, cap, (uint64_t)n);
+}
+
 char *out_value(const struct out *out, const struct out_column *c,
     const struct out_cell *cell)
 {
@@ -253,10 +277,7 @@ char *out_value(const struct out *out, const struct out_column *c,
 	case OUT_PAIRS:
 		return cell->text.n ? pairs_text(cell->text) : xstrdup("-");
 	case OUT_BYTES:
-		if (out->options.bytes || cell->n < 0)
-			snprintf(buf, sizeof(buf), "%" PRId64, cell->n);
-		else
-			str_bytes(buf, sizeof(buf), (uint64_t)cell->n);
+		bytes_text(out, cell->n, buf, sizeof(buf));
 		break;
 	case OUT_COUNT:
 		grouped(cell->n, buf, sizeof(buf));

@@ -6,10 +6,11 @@ import io
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
-from harness import wait_until
+from harness import program, wait_until
 from wire import crc32, unpack_meta
 
 pytestmark = pytest.mark.ours
@@ -111,6 +112,40 @@ def test_put_of_several_files_and_of_stdin(fdfs, storage, tmp_path):
         assert storage.download(remote(file_id)) == name.encode()
     file_id = fdfs.text("put", "-", "--ext", "bin", stdin=b"from stdin")
     assert storage.download(remote(file_id)) == b"from stdin"
+
+
+def test_put_of_stdin_with_its_size_is_sent_as_it_comes(
+        cluster, fdfs, storage):
+    data = os.urandom(1_000_000)
+    run = subprocess.Popen(
+        [program("fdfs"), "put", "-", "--size", str(len(data)), "--ext",
+         "bin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=cluster.client_env())
+    run.stdin.write(data[:600_000])
+    run.stdin.flush()
+    # It is at the storage before the rest was written.
+    wait_until(lambda: any(file.stat().st_size >= 300_000 for file in
+                           cluster.storage.unfinished()), 10)
+    rest, _ = run.communicate(data[600_000:], timeout=20)
+    assert run.returncode == 0
+    assert storage.download(remote(rest.decode().strip())) == data
+    empty = fdfs.text("put", "-", "--size", "0", stdin=b"")
+    assert storage.info(remote(empty))[0] == 0
+    assert remote(fdfs.text("put", "-", "--size", "1k", stdin=bytes(1024)))
+
+
+@pytest.mark.parametrize("sent,said", [
+    (0, 100), (99, 100), (101, 100), (500_000, 100), (1, 0),
+    (300_000, 299_999), (300_000, 400_000)])
+def test_put_of_stdin_of_another_size_leaves_nothing(cluster, sent, said):
+    before = cluster.storage.visible()
+    done = cluster.tool("fdfs", "put", "-", "--size", said,
+                        stdin=bytes(sent))
+    assert done.returncode == 1
+    assert b"--size" in done.stderr
+    assert done.stdout == b""
+    wait_until(lambda: cluster.storage.visible() == before and
+               not cluster.storage.unfinished(), 5, "nothing is left")
 
 
 def test_put_of_what_cannot_be_read(cluster, tmp_path):
@@ -340,7 +375,9 @@ def test_meta_stat(meta, shelf):
     file_id = "group1/" + shelf["invoice"]
     text = meta.text("stat", file_id)
     assert file_id in text and "Q3 invoice.pdf" in text
-    assert re.search(r"^size\s+(200,000|195k)", text, re.M), text
+    assert re.search(r"^size\s+200,000 bytes \(195k\)$", text, re.M), text
+    assert re.search(r"^size\s+200000$", meta.text(
+        "stat", file_id, "--bytes"), re.M)
     assert "lin" in text
     shown = json.dumps(meta.json("stat", file_id))
     assert "200000" in shown
