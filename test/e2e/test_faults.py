@@ -102,6 +102,11 @@ def restarted(made, kill=False):
         made.storage.kill()
     else:
         assert made.storage.stop() == 0
+    started_again(made)
+
+
+def started_again(made):
+    made.faults.off()
     made.storage.start(active=False)
     verified(made)
 
@@ -335,6 +340,19 @@ def test_nothing_is_acknowledged_without_the_log(private, errno):
         assert not conn.exists(normal)
 
 
+def test_the_catalogue_goes_on_when_its_disk_is_well(private):
+    node, faults = private.storage, private.faults
+    with node.connect() as conn:
+        with faults.on("pwrite,write", EIO, where=node.base / "meta",
+                       name="catalogue.db-wal"):
+            name = conn.upload_appender(SMALL)
+            conn.append(name, SMALL)
+            wait_until(faults.hits)
+        verified(private)
+        assert conn.download(name) == SMALL * 2
+    restarted(private)
+
+
 @pytest.mark.parametrize("kill", [False, True], ids=["stop", "kill"])
 def test_a_commit_that_cannot_be_synced_has_not_happened(private, kill):
     node, faults = private.storage, private.faults
@@ -424,37 +442,60 @@ class Story:
                 assert now in self.meta[name], name
 
 
+def every_call(made, durability, chapter):
+    """chapter(nth) for 1, 2, ... until twice nothing has failed."""
+    made.storage.stop()
+    made.storage.sections = f"[meta]\ndurability = {durability}\n"
+    made.storage.start()
+    passed = 0
+    told = []
+    for nth in itertools.count(1):
+        story = Story()
+        try:
+            chapter(nth, story)
+            with made.storage.connect() as conn:
+                for old in [*told[-2:], story]:
+                    old.told(conn)
+        except Exception as err:
+            raise AssertionError(
+                f"call {nth}: {made.faults.hits()[:9]}: {err!r}") from err
+        told.append(story)
+        passed = 0 if made.faults.hits() else passed + 1
+        if passed == 2:
+            print(f"\n{durability}: {nth} calls")
+            return
+
+
 @pytest.mark.slow
 @pytest.mark.limit(600)
 @pytest.mark.parametrize("durability", ["process", "full"])
 @pytest.mark.parametrize("kill", [False, True], ids=["stop", "kill"])
 def test_the_nth_call_fails(private, durability, kill):
     node, faults = private.storage, private.faults
-    node.stop()
-    node.sections = f"[meta]\ndurability = {durability}\n"
-    node.start()
-    stories = []
-    passed = 0
-    for nth in itertools.count(1):
-        errno = (EIO, ENOSPC)[nth % 2]
-        story = Story()
+
+    def chapter(nth, story):
         with node.connect() as conn:
-            with faults.on("all", errno, nth, every=0, where=node.base):
+            with faults.on("all", (EIO, ENOSPC)[nth % 2], nth, every=0,
+                           where=node.base):
                 story.run(conn)
-                hits = faults.hits()
-            assert conn.is_usable(), hits
+            assert conn.is_usable()
             story.told(conn)
-        wait_until(node.alive)
-        try:
-            restarted(private, kill)
-            with node.connect() as conn:
-                story.told(conn)
-                for old in stories[-2:]:
-                    old.told(conn)
-        except AssertionError as err:
-            raise AssertionError(f"call {nth}: {hits}: {err}") from err
-        stories.append(story)
-        passed = passed + 1 if not hits else 0
-        if passed == 2:
-            break
-    print(f"\n{durability}: {nth} calls")
+        restarted(private, kill)
+    every_call(private, durability, chapter)
+
+
+@pytest.mark.slow
+@pytest.mark.limit(600)
+@pytest.mark.parametrize("durability", ["process", "full"])
+def test_the_disk_dies_at_the_nth_call(private, durability):
+    node, faults = private.storage, private.faults
+
+    def chapter(nth, story):
+        with node.connect() as conn:
+            faults.on("all", (EIO, ENOSPC)[nth % 2], nth, where=node.base,
+                      short=nth % 2)
+            story.run(conn)
+            assert conn.is_usable()
+        node.kill()
+        started_again(private)
+    every_call(private, durability, chapter)
