@@ -41,7 +41,7 @@ sanitized() {
 	return $status
 }
 tests() {
-	make -j"$jobs" --no-print-directory all unit-bins >/dev/null &&
+	make -j"$jobs" --no-print-directory all unit-bins fault-lib >/dev/null &&
 		KILL_ROUNDS="${KILL_ROUNDS:-100}" sh tools/test.sh all
 }
 

@@ -196,6 +196,8 @@ def test_a_storage_tells_that_its_address_is_not_of_this_host(fresh):
     made.storage.launch()
     made.storage.wait_log(
         r"203\.0\.113\.77|Cannot assign requested address", 40)
+    assert made.storage.process.wait(40) == 1
+    made.storage.process = None
 
 
 def test_second_daemon_on_the_same_base_path_is_refused(fresh):
