@@ -203,8 +203,20 @@ static void on_closed(struct conn *c)
 	sem_post(&d->gone);
 }
 
-static const struct conn_app test_app = { on_request, on_content, on_window,
-	on_closed };
+/* As the tracker answers a storage that has not joined. */
+static int on_refused(struct conn *c, const struct framer *f)
+{
+	(void)c;
+	return f->header.command == CMD_sync_dest_req ? EACCES : EINVAL;
+}
+
+static const struct conn_app test_app = {
+	.request = on_request,
+	.refusal = on_refused,
+	.content = on_content,
+	.window = on_window,
+	.closed = on_closed,
+};
 
 static void on_arrival(void *arg, int fd, const struct addr *peer)
 {

@@ -351,6 +351,9 @@ static void test_refused_commands_get_einval(void **state)
 		put_request(fd, codes[i], "body", 4);
 		assert_int_equal(take_status(fd), EINVAL);
 	}
+	/* The daemon may say why. */
+	put_request(fd, CMD_sync_dest_req, "body", 4);
+	assert_int_equal(take_status(fd), EACCES);
 	put_request(fd, CMD_active_test, NULL, 0);
 	assert_int_equal(take_status(fd), 0);
 	close(fd);
