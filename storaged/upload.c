@@ -319,7 +319,7 @@ static int slave_decoded(struct op_flow *op, const struct framer *f)
 	ext = span_of(m.ext);
 	if (!str_is_word(prefix, "._-") || !fileid_ext_ok(ext))
 		return -EINVAL;
-	if (op_set_name(op, m.master, FILEID_NAME_LEN, FILE_NAME_MAX) < 0)
+	if (op_set_name(op, m.master, 1, FILE_NAME_MAX) < 0)
 		return -EINVAL;
 	str_copy(op->other, sizeof(op->other), op->name);
 	if (name_slave(op, prefix, ext) < 0)

@@ -168,6 +168,16 @@ def test_slave_prefix_refused_and_closed(storage, prefix, ext):
     assert storage.is_closed()
 
 
+def test_slave_of_a_name_shorter_than_usual(storage):
+    master = storage.upload(LETTERS, "tar.gz")
+    short = storage.upload_slave(master, "-m", b"x", "jp")
+    assert len(short) == 42
+    assert storage.upload_slave(short, "_big", b"y") == short[:-3] + "_big.jpg"
+    storage.fails(wire.UPLOAD_SLAVE, slave_body("M00/00/00/a", "_x", b"x"),
+                  ENOENT)
+    assert storage.is_usable()
+
+
 def test_slave_of_what_is_missing_keeps_the_connection(storage):
     for prefix, ext in (("_x", "jpg"), ("-m", ""), ("p" * 16, "abcdef")):
         for master in (NEVER, NEVER.ljust(127, "x")):
