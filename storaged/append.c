@@ -43,6 +43,7 @@ static int open_file(const struct op_flow *op, int flags, struct stat *sb)
 	int fd;
 	int rc = op_disk_path(op, "", file);
 
+	memset(sb, 0, sizeof(*sb));
 	if (rc < 0)
 		return rc;
 	fd = openat(op->path->data_fd, file, flags | O_CLOEXEC | O_NONBLOCK);
