@@ -128,48 +128,57 @@ void kv_sort(struct kv_list *l)
 	free(to);
 }
 
-/* The first item of that name among the n sorted ones, or NULL. */
-static struct kv *find_first(struct kv *v, size_t n, const struct span *name)
+/* Both sorted: the first new record of a name takes the place of the first
+ * old one, the second of the second, and so on. */
+static size_t merge_sorted(const struct kv_list *old, const struct kv_list *add,
+    struct kv *out)
 {
-	size_t low = 0;
-	size_t high = n;
+	size_t o = 0;
+	size_t a = 0;
+	size_t n = 0;
 
-	while (low < high) {
-		const size_t mid = low + (high - low) / 2;
+	while (o < old->n && a < add->n) {
+		const int cmp =
+		    name_cmp(&old->items[o].name, &add->items[a].name);
 
-		if (name_cmp(&v[mid].name, name) < 0)
-			low = mid + 1;
-		else
-			high = mid;
+		out[n++] = cmp < 0 ? old->items[o] : add->items[a];
+		o += cmp <= 0;
+		a += cmp >= 0;
 	}
-	return low < n && name_cmp(&v[low].name, name) == 0 ? &v[low] : NULL;
+	while (o < old->n)
+		out[n++] = old->items[o++];
+	while (a < add->n)
+		out[n++] = add->items[a++];
+	return n;
 }
 
 int kv_merge(const struct kv_list *old, const struct kv_list *add,
     struct kv_list *out)
 {
-	const size_t n = old->n;
+	const size_t n = old->n + add->n;
+	struct kv_list o = { NULL, old->n };
+	struct kv_list a = { NULL, add->n };
 
 	*out = (struct kv_list){ NULL, 0 };
-	if (n + add->n == 0)
+	if (n == 0)
 		return 0;
-	out->items = calloc(n + add->n, sizeof(*out->items));
-	if (!out->items)
+	o.items = calloc(n, sizeof(*o.items));
+	out->items = calloc(n, sizeof(*out->items));
+	if (!o.items || !out->items) {
+		free(o.items);
+		free(out->items);
+		out->items = NULL;
 		return -ENOMEM;
-	if (n)
-		memcpy(out->items, old->items, n * sizeof(*out->items));
-	out->n = n;
-	kv_sort(out);
-	for (size_t i = 0; i < add->n; i++) {
-		const struct kv *kv = &add->items[i];
-		struct kv *known = find_first(out->items, n, &kv->name);
-
-		if (known)
-			known->value = kv->value;
-		else
-			out->items[out->n++] = *kv;
 	}
-	kv_sort(out);
+	a.items = o.items + o.n;
+	if (o.n)
+		memcpy(o.items, old->items, o.n * sizeof(*o.items));
+	if (a.n)
+		memcpy(a.items, add->items, a.n * sizeof(*a.items));
+	kv_sort(&o);
+	kv_sort(&a);
+	out->n = merge_sorted(&o, &a, out->items);
+	free(o.items);
 	return 0;
 }
 

@@ -31,8 +31,9 @@ struct kv_list {
 int kv_parse(struct span text, struct kv_list *out);
 /* Sorts by name in byte order; equal names keep their order. */
 void kv_sort(struct kv_list *l);
-/* M: updates the first of each name, adds the rest; the result is sorted and
- * borrows from both. */
+/* M: the first new record of a name replaces the first old one, the second
+ * the second ...; the rest is added. The result is sorted and borrows from
+ * both. 0 or -ENOMEM. */
 int kv_merge(const struct kv_list *old, const struct kv_list *add,
     struct kv_list *out);
 /* Bytes of the packed text; no trailing separator. */

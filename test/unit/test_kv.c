@@ -176,11 +176,15 @@ static void test_merge_updates_known_and_adds_new_names(void **state)
 	merges_to("", "", "");
 }
 
-static void test_merge_replaces_only_the_first_of_equal_names(void **state)
+static void test_merge_replaces_equal_names_one_by_one(void **state)
 {
 	(void)state;
 	merges_to("a=1;a=2", "a=9", "a=9;a=2");
 	merges_to("a=1", "n=1;n=2", "a=1;n=1;n=2");
+	merges_to("a=1", "a=8;a=9", "a=8;a=9");
+	merges_to("a=1;a=2", "a=7;a=8;a=9", "a=7;a=8;a=9");
+	merges_to("a=1;a=2;b=3", "a=8;b=9;a=7", "a=8;a=7;b=9");
+	merges_to("a=1;a=2;a=3", "a=8;a=9", "a=8;a=9;a=3");
 }
 
 int main(void)
@@ -197,8 +201,7 @@ int main(void)
 		cmocka_unit_test(test_equal_names_keep_their_order),
 		cmocka_unit_test(test_long_lists_sort_stably),
 		cmocka_unit_test(test_merge_updates_known_and_adds_new_names),
-		cmocka_unit_test(
-		    test_merge_replaces_only_the_first_of_equal_names),
+		cmocka_unit_test(test_merge_replaces_equal_names_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
