@@ -437,7 +437,8 @@ static enum status check_options(struct put *p)
 	if (o->name && (strlen(o->name) > 256 || strpbrk(o->name, "\x01\x02")))
 		return err_usage(NULL, "--name is too long or has bytes 1 or "
 		                       "2 in it");
-	if (o->size && (p->cli->n_words != 1 || strcmp(p->cli->words[0], "-")))
+	if (o->size &&
+	    (p->cli->n_words != 1 || strcmp(p->cli->words[0], "-") != 0))
 		return err_usage(NULL, "--size stands with -, standard input, "
 		                       "and no other file");
 	if (o->size &&
