@@ -63,6 +63,10 @@ static sigset_t hold_signals(void)
 	sigaddset(&held, SIGWINCH);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &held, &sleeping);
+	/* Whoever started us may have blocked them. */
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigdelset(&sleeping, signals[i]);
+	sigdelset(&sleeping, SIGWINCH);
 	return sleeping;
 }
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -247,19 +248,37 @@ def test_once_json_when_offered(cluster, files):
     assert shot["storages"][0]["state"] == "ACTIVE"
 
 
-def test_a_terminal_that_vanishes_ends_the_console(cluster):
-    """Also when no signal tells: SIGHUP is blocked here."""
+def read_all(fd):
+    """Until the other side of a terminal is closed."""
+    try:
+        while os.read(fd, 65536):
+            pass
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("how", ["hangup", "SIGTERM"])
+def test_a_console_ends_though_signals_were_blocked(cluster, how):
+    """Its starter blocked them; the terminal vanishes, or it is told to end."""
     master, slave = pty.openpty()
     child = subprocess.Popen(
         top(cluster).split(), stdin=slave, stdout=slave, stderr=slave,
         env={**os.environ, "TERM": "xterm"}, start_new_session=True,
         preexec_fn=lambda: signal.pthread_sigmask(
-            signal.SIG_BLOCK, [signal.SIGHUP]))
+            signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGTERM]))
     os.close(slave)
     try:
         os.read(master, 1)  # it has drawn something
-        os.close(master)
-        assert child.wait(10) == 128 + signal.SIGHUP
+        if how == "hangup":
+            os.close(master)
+            assert child.wait(10) == 128 + signal.SIGHUP
+        else:
+            child.terminate()
+            drain = threading.Thread(target=read_all, args=(master,))
+            drain.start()
+            assert child.wait(10) == 128 + signal.SIGTERM
+            drain.join()
+            os.close(master)
     finally:
         child.kill()
         child.wait()
