@@ -249,9 +249,9 @@ def test_a_restart_applies_what_was_recorded(private):
         for name, part in ((gone, ""), (meta_gone, "-m")):
             with faults.on("unlink", EIO, name=part):
                 conn.fails(wire.DELETE, wire.file_ref(name), EIO)
-    assert node.log_has("unapplied|not applied|FD-APPLY-01") or \
-        private.storage.catalogue_rows(
-            "select 1 from event where code = 'FD-APPLY-01'")
+    wait_until(lambda: node.catalogue_rows(
+        "select 1 from event where code = 'FD-APPLY-01'"), 10,
+        "an event says what was not applied")
     restarted(private)
     with node.connect() as conn:
         for name, content in want.items():
