@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/sum.h"
+
+#define SUM_BLOCK 262144
 
 int fs_write_all(int fd, const void *p, size_t n)
 {
@@ -101,6 +104,22 @@ static ssize_t read_to_end(int fd, size_t max, char **out)
 	buf[n] = '\0';
 	*out = buf;
 	return (ssize_t)n;
+}
+
+int fs_crc32(int fd, uint32_t *crc, uint64_t *size)
+{
+	uint8_t *buf = xcalloc(1, SUM_BLOCK);
+	off_t at = 0;
+	ssize_t n;
+
+	*crc = 0;
+	while ((n = fs_pread_all(fd, buf, SUM_BLOCK, at)) > 0) {
+		*crc = sum_crc32(*crc, buf, (size_t)n);
+		at += n;
+	}
+	free(buf);
+	*size = (uint64_t)at;
+	return n < 0 ? (int)n : 0;
 }
 
 ssize_t fs_read_file(const char *path, size_t max, char **out)

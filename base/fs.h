@@ -17,6 +17,8 @@ int fs_write_all(int fd, const void *p, size_t n);
 int fs_pwrite_all(int fd, const void *p, size_t n, off_t at);
 /* Up to n bytes (short only at the end of the file), or -errno. */
 ssize_t fs_pread_all(int fd, void *p, size_t n, off_t at);
+/* Checksum and length of the whole file behind fd. 0 or -errno. */
+int fs_crc32(int fd, uint32_t *crc, uint64_t *size);
 /* Whole file, at most max bytes, NUL added. Gives *out (free). -EFBIG. */
 ssize_t fs_read_file(const char *path, size_t max, char **out);
 /* Temporary file in the same directory, optional fsync, rename. */

@@ -24,6 +24,15 @@ bool span_eq(struct span s, const char *text)
 	return s.n == n && (n == 0 || memcmp(s.p, text, n) == 0);
 }
 
+uint64_t span_hash(struct span s)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (uint8_t)s.p[i]) * UINT64_C(1099511628211);
+	return h;
+}
+
 struct strbuf strbuf_over(char *buf, size_t cap)
 {
 	struct strbuf b = { buf, cap, 0, cap == 0 };

@@ -21,6 +21,9 @@ struct span {
 struct span span_of(const char *text);
 bool span_eq(struct span s, const char *text);
 
+/* FNV-1a, for tables in memory; never stored. */
+uint64_t span_hash(struct span s);
+
 /* A text that grows inside a given buffer; `failed` sticks on overflow. */
 struct strbuf {
 	char *buf;

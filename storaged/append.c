@@ -24,7 +24,6 @@
 #include "storaged/op.h"
 
 #define HEAVY_PIECE 65536
-#define READ_BLOCK  262144
 
 static int set_name(struct op_flow *op, struct span name)
 {
@@ -382,23 +381,15 @@ static int remake_step(struct op_flow *op)
 {
 	struct stat sb;
 	struct fileid id = { .source = op->ctx->st->me.name_source };
-	uint8_t *buf;
-	ssize_t n;
-	off_t at = 0;
 	int fd = open_file(op, O_RDONLY, &sb);
+	int rc;
 
 	if (fd < 0)
 		return fd;
-	buf = xcalloc(1, READ_BLOCK);
-	while ((n = fs_pread_all(fd, buf, READ_BLOCK, at)) > 0) {
-		op->crc = sum_crc32(op->crc, buf, (size_t)n);
-		at += n;
-	}
-	free(buf);
+	rc = fs_crc32(fd, &op->crc, &op->result);
 	close(fd);
-	if (n < 0)
-		return (int)n;
-	op->result = (uint64_t)at;
+	if (rc < 0)
+		return rc;
 	id.time = (uint32_t)clock_wall_sec();
 	id.size_field =
 	    fileid_size_field(op->result, false, (uint32_t)store_random());

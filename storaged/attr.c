@@ -13,14 +13,12 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "base/sum.h"
 #include "proto/kv.h"
 #include "proto/msg.h"
 #include "storaged/handlers.h"
 #include "storaged/op.h"
 
-#define META_MAX   262144
-#define READ_BLOCK 262144
+#define META_MAX 262144
 
 #define FLAG_OVERWRITE 'O'
 #define FLAG_MERGE     'M'
@@ -283,23 +281,17 @@ static int get_decoded(struct op_flow *op, const struct framer *f)
 static int sum_file(struct op_flow *op)
 {
 	char file[FILEID_DISK_MAX];
-	uint8_t *buf;
-	ssize_t n;
-	off_t at = 0;
+	uint64_t size;
 	int fd;
+	int rc;
 
 	op_disk_path(op, "", file);
 	fd = openat(op->path->data_fd, file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	buf = xcalloc(1, READ_BLOCK);
-	while ((n = fs_pread_all(fd, buf, READ_BLOCK, at)) > 0) {
-		op->crc = sum_crc32(op->crc, buf, (size_t)n);
-		at += n;
-	}
-	free(buf);
+	rc = fs_crc32(fd, &op->crc, &size);
 	close(fd);
-	return (int)n;
+	return rc;
 }
 
 /* Is the checksum in the name that of the content? */

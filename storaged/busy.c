@@ -5,10 +5,8 @@
 
 static uint64_t hash_of(struct span s)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	const uint64_t h = span_hash(s);
 
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (uint8_t)s.p[i]) * UINT64_C(1099511628211);
 	return h ^ h >> 32;
 }
 

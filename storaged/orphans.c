@@ -12,19 +12,17 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/sum.h"
 
 #define ORPHANS_DIR ".orphans"
 #define FIRST_CAP   1024
 
 /* --- what is known of names --- */
 
+/* 0 marks a free slot. */
 static uint64_t hash_name(struct span s)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	const uint64_t h = span_hash(s);
 
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (uint8_t)s.p[i]) * UINT64_C(1099511628211);
 	return h ? h : 1;
 }
 
@@ -178,16 +176,10 @@ static bool move_away(struct store_path *p, const char *dir, const char *file)
 
 static bool sum_matches(int fd, uint32_t crc)
 {
-	char buf[65536];
-	uint32_t sum = 0;
-	off_t at = 0;
-	ssize_t n;
+	uint32_t sum;
+	uint64_t size;
 
-	while ((n = fs_pread_all(fd, buf, sizeof(buf), at)) > 0) {
-		sum = sum_crc32(sum, buf, (size_t)n);
-		at += n;
-	}
-	return n == 0 && sum == crc;
+	return fs_crc32(fd, &sum, &size) == 0 && sum == crc;
 }
 
 /* Is the content what the name says? Only normal files say it. */
