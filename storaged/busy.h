@@ -36,5 +36,9 @@ void busy_fini(struct busy *b);
  * hold->job.home when it is. */
 bool busy_take(struct busy *b, struct busy_hold *hold, struct span name);
 void busy_drop(struct busy *b, struct busy_hold *hold);
+/* For a thread that only has to see the name settled: returns when those who
+ * held or waited for it at the call are done. mine: the thread's own mailbox,
+ * otherwise empty. At once, for a lock and a look, when nobody holds it. */
+void busy_wait(struct busy *b, struct span name, struct mailbox *mine);
 
 #endif

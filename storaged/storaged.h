@@ -16,6 +16,7 @@
 #include "storaged/identity.h"
 #include "storaged/stats.h"
 #include "storaged/store.h"
+#include "storaged/synced.h"
 
 #define MAX_LOOPS 64
 
@@ -42,6 +43,10 @@ struct storage {
 	struct stats base_stats; /* of earlier runs */
 	int64_t up_time;         /* unix */
 	struct beat *beat;
+	struct replicate *replicate;
+	struct synced synced;
+	void (*members_changed)(void *arg); /* beat_set_watch */
+	void *members_arg;
 	unsigned stat_changes; /* atomic; moves with every operation */
 	bool unapplied; /* atomic: a row's change was refused by a disk */
 };
