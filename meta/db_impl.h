@@ -18,6 +18,8 @@ struct db_tail {
 	bool known;
 	uint64_t seq;
 	uint64_t bytes_total;
+	uint64_t own_total; /* operations that are not replicas, and bytes */
+	uint64_t own_bytes;
 };
 
 struct sample_columns; /* meta/sample.c; one allocation */

@@ -18,7 +18,8 @@
 static int load_tail(struct db *db)
 {
 	sqlite3_stmt *st = db_stmt(db,
-	    "SELECT seq, bytes_total FROM operation ORDER BY seq DESC LIMIT 1");
+	    "SELECT seq, bytes_total, own_total, own_bytes FROM operation "
+	    "ORDER BY seq DESC LIMIT 1");
 	const int rc = db_step(st);
 
 	if (rc < 0)
@@ -26,6 +27,8 @@ static int load_tail(struct db *db)
 	if (rc == 1) {
 		db->tail.seq = (uint64_t)sqlite3_column_int64(st, 0);
 		db->tail.bytes_total = (uint64_t)sqlite3_column_int64(st, 1);
+		db->tail.own_total = (uint64_t)sqlite3_column_int64(st, 2);
+		db->tail.own_bytes = (uint64_t)sqlite3_column_int64(st, 3);
 		sqlite3_reset(st);
 	}
 	db->tail.known = true;
@@ -41,12 +44,20 @@ static int append(struct write *wr, struct db *db)
 
 	if (rc)
 		return rc;
+
+	struct db_tail next = db->tail;
+
+	next.seq++;
+	next.bytes_total += op->bytes;
+	next.own_total += !op->replica;
+	next.own_bytes += op->replica ? 0 : op->bytes;
 	sqlite3_stmt *st = db_stmt(db,
-	    "INSERT INTO operation (" OP_COLUMNS ", bytes_total) VALUES "
-	    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)");
+	    "INSERT INTO operation (" OP_COLUMNS
+	    ", bytes_total, own_total, own_bytes) VALUES (?1, ?2, ?3, ?4, ?5, "
+	    "?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
 	if (!st)
 		return db_errno(sqlite3_errcode(db->h));
-	db_bind_u64(st, 1, db->tail.seq + 1);
+	db_bind_u64(st, 1, next.seq);
 	sqlite3_bind_int64(st, 2, op->at);
 	sqlite3_bind_text(st, 3, &code, 1, SQLITE_STATIC);
 	sqlite3_bind_int(st, 4, op->replica);
@@ -58,12 +69,14 @@ static int append(struct write *wr, struct db *db)
 	sqlite3_bind_int64(st, 10, op->crc);
 	db_bind_span(st, 11, op->client);
 	db_bind_blob(st, 12, op->extra);
-	db_bind_u64(st, 13, db->tail.bytes_total + op->bytes);
+	db_bind_u64(st, 13, next.bytes_total);
+	db_bind_u64(st, 14, next.own_total);
+	db_bind_u64(st, 15, next.own_bytes);
 	rc = db_run(st);
 	if (rc)
 		return rc;
-	op->seq = ++db->tail.seq;
-	db->tail.bytes_total += op->bytes;
+	op->seq = next.seq;
+	db->tail = next;
 	return 0;
 }
 

@@ -57,11 +57,13 @@ uint64_t oplog_first(struct db *db);
  * -errno. One short read transaction. */
 int oplog_read(struct db *db, uint64_t after, size_t max,
     int (*each)(void *arg, const struct op *op), void *arg);
-/* Operations and bytes after a sequence number, by two running totals. */
+/* Operations and bytes after a sequence number, whoever they are from, by two
+ * running totals; what waits for a peer, meta/peers.h tells. */
 int oplog_backlog(struct db *db, uint64_t after, uint64_t *ops, uint64_t *bytes,
     wall_t *oldest);
 
-/* Followers: the catalogue and, later, peers. In the writer thread. */
+/* How far the catalogue is, and a peer (meta/peers.h has the rest of its row).
+ * In the writer thread. */
 int oplog_follower_set(struct db *db, const char *name, uint64_t seq,
     wall_t at);
 int oplog_follower_get(struct db *db, const char *name, uint64_t *seq);

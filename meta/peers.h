@@ -84,7 +84,8 @@ int parked_count(struct db *db, const char *follower, uint64_t *n,
 
 /* What waits for a peer: own operations after its cursor, plus while it is
  * being filled the files not yet walked. files: different names among them,
- * counted only when asked for (cost grows with the backlog). Parked ones are
+ * counted only when asked for (cost grows with the backlog), of a first copy
+ * always. oldest is of the operations, also while filling. Parked ones are
  * not in it. */
 struct peer_backlog {
 	uint64_t ops, bytes, files;
