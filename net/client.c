@@ -16,6 +16,7 @@
 #include "net/sock.h"
 
 #define ANSWER_MAX ((size_t)1024 * 1024)
+#define QUIT_MS    200
 
 struct client {
 	int fd;
@@ -24,6 +25,7 @@ struct client {
 	uint8_t *buf;
 	size_t cap;
 	const struct message *dialect;
+	const bool *quit; /* another's wish to end, or NULL */
 };
 
 static int wait_for(int fd, short events, unsigned ms)
@@ -37,6 +39,28 @@ static int wait_for(int fd, short events, unsigned ms)
 	if (n < 0)
 		return -errno;
 	return n ? 0 : -ETIMEDOUT;
+}
+
+static bool wants_quit(const struct client *c)
+{
+	return c->quit && __atomic_load_n(c->quit, __ATOMIC_RELAXED);
+}
+
+/* Waits in slices when somebody may want it to end. */
+static int client_wait(const struct client *c, short events)
+{
+	unsigned left = c->io_ms;
+	int rc = -ETIMEDOUT;
+
+	if (!c->quit)
+		return wait_for(c->fd, events, c->io_ms);
+	while (rc == -ETIMEDOUT && left > 0 && !wants_quit(c)) {
+		unsigned slice = left < QUIT_MS ? left : QUIT_MS;
+
+		rc = wait_for(c->fd, events, slice);
+		left -= slice;
+	}
+	return wants_quit(c) ? -ECANCELED : rc;
 }
 
 static int finish_connect(int fd, unsigned connect_ms)
@@ -125,6 +149,11 @@ void client_abort(struct client *c)
 	(void)shutdown(c->fd, SHUT_RDWR);
 }
 
+void client_set_quit(struct client *c, const bool *quit)
+{
+	c->quit = quit;
+}
+
 const struct addr *client_peer(const struct client *c)
 {
 	return &c->peer;
@@ -151,7 +180,7 @@ static int client_put(struct client *c, const void *p, size_t n, int flags)
 			at += sent;
 			n -= (size_t)sent;
 		} else if (errno == EAGAIN) {
-			int rc = wait_for(c->fd, POLLOUT, c->io_ms);
+			int rc = client_wait(c, POLLOUT);
 
 			if (rc < 0)
 				return rc;
@@ -195,7 +224,7 @@ int client_send_file(struct client *c, int fd, off_t at, uint64_t n)
 		} else if (sent == 0) {
 			return -EIO; /* the file became shorter */
 		} else if (errno == EAGAIN) {
-			int rc = wait_for(c->fd, POLLOUT, c->io_ms);
+			int rc = client_wait(c, POLLOUT);
 
 			if (rc < 0)
 				return rc;
@@ -219,7 +248,7 @@ int client_recv(struct client *c, void *p, size_t n)
 		} else if (got == 0) {
 			return -ECONNRESET;
 		} else if (errno == EAGAIN) {
-			int rc = wait_for(c->fd, POLLIN, c->io_ms);
+			int rc = client_wait(c, POLLIN);
 
 			if (rc < 0)
 				return rc;

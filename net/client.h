@@ -11,6 +11,7 @@
 #ifndef NET_CLIENT_H
 #define NET_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,9 @@ int client_open(const struct addr *to, const struct addr *from,
     unsigned connect_ms, unsigned io_ms, struct client **out);
 void client_close(struct client *c); /* NULL is fine */
 void client_abort(struct client *c); /* any thread: ends a wait */
+/* From now on a wait also ends, within a fifth of a second, when *quit (set
+ * by another thread, atomically) is true: -ECANCELED. NULL: no more. */
+void client_set_quit(struct client *c, const bool *quit);
 const struct addr *client_peer(const struct client *c);
 const struct addr *client_local(const struct client *c);
 

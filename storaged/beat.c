@@ -23,6 +23,7 @@
 
 #define CONNECT_SLICE_MS 1000
 #define SECOND_MS        1000
+#define QUIT_SLICE_MS    200
 
 /* --- waiting and stopping --- */
 
@@ -55,6 +56,18 @@ bool beat_pause(struct beat *b, int64_t ms)
 	stopping = b->stopping;
 	pthread_mutex_unlock(&b->lock);
 	return !stopping;
+}
+
+bool beat_pause_until(struct beat *b, int64_t ms, const bool *quit)
+{
+	while (ms > 0 && !(quit && __atomic_load_n(quit, __ATOMIC_RELAXED))) {
+		int64_t slice = ms < QUIT_SLICE_MS ? ms : QUIT_SLICE_MS;
+
+		if (!beat_pause(b, slice))
+			return false;
+		ms -= slice;
+	}
+	return !(quit && __atomic_load_n(quit, __ATOMIC_RELAXED));
 }
 
 static int64_t interval_ms(struct beat *b, const int64_t *seconds)
@@ -96,7 +109,13 @@ static void unpublish(struct beat *b, struct client **slot)
 	client_close(c);
 }
 
-static int connect_one(struct beat *b, const struct addr *to,
+static bool is_over(struct beat *b, const bool *quit)
+{
+	return (quit && __atomic_load_n(quit, __ATOMIC_RELAXED)) ||
+	       beat_stopping(b);
+}
+
+static int connect_one(struct beat *b, const struct addr *to, const bool *quit,
     struct client **slot)
 {
 	const struct storage_conf *conf = &b->st->conf;
@@ -106,36 +125,68 @@ static int connect_one(struct beat *b, const struct addr *to,
 	int rc;
 
 	do {
-		if (beat_stopping(b))
+		if (is_over(b, quit))
 			return -ECANCELED;
 		rc = client_open(to, storage_conf_from(conf, to),
 		    CONNECT_SLICE_MS, (unsigned)io * 1000, &c);
 	} while (rc == -ETIMEDOUT && --left > 0);
-	return rc < 0 ? rc : publish(b, slot, c);
+	if (rc < 0)
+		return rc;
+	client_set_quit(c, quit);
+	return publish(b, slot, c);
 }
 
 static int connect_any(struct beat *b, const struct tracker_entry *t,
-    struct client **slot)
+    const bool *quit, struct client **slot)
 {
 	int rc = -ENOTCONN;
 
 	for (size_t i = 0; i < t->n && rc < 0 && rc != -ECANCELED; i++)
-		rc = connect_one(b, &t->addrs[i], slot);
+		rc = connect_one(b, &t->addrs[i], quit, slot);
 	return rc;
 }
 
-int beat_ask_once(struct session *s, size_t tracker, const struct question *q)
-{
-	const struct storage_conf *conf = &s->beat->st->conf;
-	int rc = connect_any(s->beat, &conf->trackers[tracker], &s->side);
+/* --- single questions --- */
 
-	if (rc < 0)
-		return rc;
-	rc = client_ask(s->side, q->command, q->req, q->in, q->reply, q->out);
-	if (rc >= 0)
-		(void)client_send_head(s->side, CMD_quit, 0, 0, NULL, 0);
-	unpublish(s->beat, &s->side);
-	return rc;
+static void line_show(struct beat *b, struct line *line)
+{
+	pthread_mutex_lock(&b->lock);
+	line->next = b->lines;
+	b->lines = line;
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void line_hide(struct beat *b, struct line *line)
+{
+	struct line **at = &b->lines;
+
+	pthread_mutex_lock(&b->lock);
+	while (*at != line)
+		at = &(*at)->next;
+	*at = line->next;
+	pthread_mutex_unlock(&b->lock);
+}
+
+int beat_ask_once(struct beat *b, size_t tracker, const struct question *q)
+{
+	struct line line = { .client = NULL };
+	int rc;
+
+	line_show(b, &line);
+	rc = connect_any(b, &b->st->conf.trackers[tracker], q->quit,
+	    &line.client);
+	if (rc == 0) {
+		rc = client_ask(line.client, q->command, q->req, q->in,
+		    q->reply, q->out);
+		if (rc == 0 && q->took)
+			q->took(q->arg, q->out);
+		if (rc >= 0)
+			(void)client_send_head(line.client, CMD_quit, 0, 0,
+			    NULL, 0);
+		unpublish(b, &line.client);
+	}
+	line_hide(b, &line);
+	return rc < 0 && is_over(b, q->quit) ? -ECANCELED : rc;
 }
 
 /* --- states --- */
@@ -276,7 +327,7 @@ static int session_report(struct session *s)
 /* From the connection to its end; gives why. */
 static int session_run(struct session *s)
 {
-	int rc = connect_any(s->beat, s->tracker, &s->client);
+	int rc = connect_any(s->beat, s->tracker, NULL, &s->client);
 
 	if (rc < 0)
 		return rc;
@@ -373,8 +424,10 @@ void beat_stop(struct beat *b)
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->sessions[i].client)
 			client_abort(b->sessions[i].client);
-		if (b->sessions[i].side)
-			client_abort(b->sessions[i].side);
+	}
+	for (struct line *l = b->lines; l; l = l->next) {
+		if (l->client)
+			client_abort(l->client);
 	}
 	pthread_cond_broadcast(&b->wake);
 	pthread_mutex_unlock(&b->lock);

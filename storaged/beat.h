@@ -43,21 +43,24 @@ size_t beat_members(struct beat *b, struct msg_brief *out, size_t cap);
 
 /* A member's status in our own list, -1 unknown. */
 int beat_member_status(struct beat *b, const char *id);
-/* The sender itself changes it: SYNCING, OFFLINE, NONE (99). */
+/* The sender itself changes it: SYNCING, OFFLINE, NONE (99). The watcher is
+ * told, too. */
 void beat_set_member_status(struct beat *b, const char *id, int status);
 /* changed(arg) is called, without a lock held, whenever the list or a status
  * in it changed. Set once, before beat_start. */
 void beat_set_watch(struct storage *st, void (*changed)(void *arg), void *arg);
 /* The three below block (connect and network timeouts, at most) and end with
- * -ECANCELED by beat_stop or when *quit becomes true.
+ * -ECANCELED by beat_stop or when *quit becomes true (NULL: never); beat_stop
+ * must not free what they use: end their threads before it.
  * 76: a member's status to every tracker; 0 when at least one took it. */
 int beat_report_status(struct beat *b, const char *id, int status,
     const bool *quit);
 /* 86: who fills that member, and up to when; out->id "" for nobody. A
  * positive status is the tracker's refusal (2: unknown there). */
-int beat_ask_source(struct beat *b, const char *id,
-    struct msg_sync_source *out, const bool *quit);
-/* 77 about a member that is gone, to every tracker (3.8). */
+int beat_ask_source(struct beat *b, const char *id, struct msg_sync_source *out,
+    const bool *quit);
+/* 77 because that member is gone, to every tracker (3.8); what they say is
+ * carried out before it returns. */
 int beat_read_changes(struct beat *b, const char *id, const bool *quit);
 
 #endif

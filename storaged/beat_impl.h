@@ -32,10 +32,23 @@ enum member_status {
 	MEMBER_OFFLINE = 5,
 	MEMBER_ONLINE = 6,
 	MEMBER_ACTIVE = 7,
-	MEMBER_RECOVERY = 9
+	MEMBER_RECOVERY = 9,
+	MEMBER_NONE = 99 /* its sender has ended; no tracker knows it */
 };
 
 enum session_state { SESSION_DOWN, SESSION_JOINING, SESSION_ACTIVE };
+
+/* A connection for one question, shown to beat_stop. */
+struct line {
+	struct client *client; /* NULL while connecting */
+	struct line *next;
+};
+
+/* Lines of the trackers' list of changes as they come, in any pieces. */
+struct changelog {
+	char carry[CHANGELOG_LINE_MAX]; /* a line that came in half */
+	size_t carried;
+};
 
 struct session {
 	struct beat *beat;
@@ -50,15 +63,13 @@ struct session {
 	bool told_address;  /* the change of it (78) */
 	bool settled;       /* opinions were compared since the JOIN (59) */
 	bool sent_stats;
-	unsigned stats_at;              /* stat_changes of the last block */
-	int said;                       /* the failure that was logged last */
-	char carry[CHANGELOG_LINE_MAX]; /* a line that came in half */
-	size_t carried;
+	unsigned stats_at; /* stat_changes of the last block */
+	int said;          /* the failure that was logged last */
+	struct changelog changes;
 
 	/* under beat->lock */
 	struct client *client;
-	struct client *side; /* for a single question */
-	bool answered;       /* any JOIN, if only with an error */
+	bool answered; /* any JOIN, if only with an error */
 	bool rejoin;
 	int notify_result; /* of the last SYNC_NOTIFY; -1 none yet */
 	struct beat_state shown;
@@ -75,6 +86,7 @@ struct beat {
 	int leader;                      /* index; -1 unknown */
 	struct msg_brief members[MEMBERS_MAX];
 	size_t n_members;
+	struct line *lines; /* of single questions, of any thread */
 	struct session sessions[MAX_TRACKERS];
 	size_t n;
 };
@@ -85,16 +97,22 @@ int beat_start_paced(struct storage *st, int64_t second_ms, struct beat **out);
 /* Waits; false when it was ended by beat_stop. */
 bool beat_pause(struct beat *b, int64_t ms);
 bool beat_stopping(struct beat *b);
-/* One question on a connection of its own to any tracker (0.4), QUIT, close.
- * A reply must have no spans. As client_ask. */
+/* As beat_pause, and false when *quit became true (NULL: never does). */
+bool beat_pause_until(struct beat *b, int64_t ms, const bool *quit);
+/* One question on a connection of its own to any tracker (0.4), QUIT, close;
+ * any thread. The reply's spans live as long as took runs. As client_ask;
+ * -ECANCELED when *quit became true. */
 struct question {
 	uint8_t command;
 	const struct message *req;
 	const void *in;
 	const struct message *reply;
 	void *out;
+	void (*took)(void *arg, const void *out); /* or NULL; after success */
+	void *arg;
+	const bool *quit; /* or NULL */
 };
-int beat_ask_once(struct session *s, size_t tracker, const struct question *q);
+int beat_ask_once(struct beat *b, size_t tracker, const struct question *q);
 void session_set_status(struct session *s, int status);
 int session_status(struct session *s);
 const char *session_name(const struct session *s, char *buf, size_t cap);
@@ -110,7 +128,14 @@ int session_disk_usage(struct session *s);
  * *rejoin: it was sent, JOIN again. */
 int session_settle(struct session *s, bool *rejoin);
 
+/* beat_changes.c: 77. On the joined connection after each beat, and with our
+ * id on one of its own; refusals are none. */
+int session_changelog(struct session *s);
+int changes_read(struct beat *b, size_t tracker, const bool *quit);
+
 /* beat_members.c */
+/* Tells the watcher; without a lock. */
+void members_tell(struct beat *b);
 /* The body of a change notification (1.7). */
 int members_take(struct session *s, const void *body, size_t n);
 /* Our status in the list, or MEMBER_UNKNOWN; lock held by the caller. */

@@ -153,7 +153,7 @@ static int tell_address(struct session *s)
 	str_copy(m.group, sizeof(m.group), st->me.group);
 	str_copy(m.old_ip, sizeof(m.old_ip), st->me.old_ip);
 	addr_ip(&st->me.ips[0], m.new_ip, sizeof(m.new_ip));
-	rc = beat_ask_once(s, s->index,
+	rc = beat_ask_once(s->beat, s->index,
 	    &(struct question){ .command = CMD_report_ip_changed,
 	        .req = &MSG(ip_changed),
 	        .in = &m });
@@ -314,7 +314,8 @@ static int ask_highest_status(struct session *s)
 	str_copy(m.group, sizeof(m.group), st->me.group);
 	m.address = span_of(text);
 	for (size_t i = 0; i < st->conf.n_trackers; i++) {
-		if (beat_ask_once(s, i, &q) == 0 && (int)reply.status > highest)
+		if (beat_ask_once(s->beat, i, &q) == 0 &&
+		    (int)reply.status > highest)
 			highest = reply.status;
 	}
 	return highest;
@@ -472,7 +473,7 @@ int session_join(struct session *s)
 
 	s->settled = false;
 	s->sent_stats = false;
-	s->carried = 0;
+	s->changes.carried = 0;
 	if (rc == 0)
 		rc = check_params(s);
 	if (rc == 0)

@@ -30,6 +30,7 @@ const char *member_status_name(int status)
 		{ MEMBER_ONLINE, "ONLINE" },
 		{ MEMBER_ACTIVE, "ACTIVE" },
 		{ MEMBER_RECOVERY, "RECOVERY" },
+		{ MEMBER_NONE, "NONE" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -41,7 +42,7 @@ const char *member_status_name(int status)
 
 /* --- the leader --- */
 
-static int asked_leads(struct session *s, size_t index)
+static int asked_leads(struct beat *b, size_t index)
 {
 	struct msg_tracker_status reply = { 0 };
 	const struct question q = {
@@ -49,7 +50,7 @@ static int asked_leads(struct session *s, size_t index)
 		.reply = &MSG(tracker_status),
 		.out = &reply,
 	};
-	int rc = beat_ask_once(s, index, &q);
+	int rc = beat_ask_once(b, index, &q);
 
 	return rc ? 0 : reply.is_leader != 0;
 }
@@ -90,7 +91,7 @@ void members_find_leader(struct session *s)
 	for (size_t i = 0; i < b->st->conf.n_trackers; i++) {
 		if (beat_stopping(b))
 			return;
-		if (asked_leads(s, i)) {
+		if (asked_leads(b, i)) {
 			set_leader(b, (int)i);
 			return;
 		}
@@ -124,10 +125,10 @@ static void take_leader(struct session *s, const struct msg_brief *m)
 	int to = find_tracker(b, m);
 	int old = known_leader(b);
 
-	if (old >= 0 && to >= 0 && old != to && asked_leads(s, (size_t)old)) {
+	if (old >= 0 && to >= 0 && old != to && asked_leads(b, (size_t)old)) {
 		log_warn("two_leaders", "both trackers are told to choose");
-		(void)beat_ask_once(s, (size_t)old, &reselect);
-		(void)beat_ask_once(s, (size_t)to, &reselect);
+		(void)beat_ask_once(b, (size_t)old, &reselect);
+		(void)beat_ask_once(b, (size_t)to, &reselect);
 		to = -1;
 	}
 	set_leader(b, to);
@@ -141,6 +142,7 @@ struct merge {
 	uint8_t tell[MEMBERS_MAX * BRIEF_SIZE];
 	size_t n_tell;
 	bool listed[MEMBERS_MAX];
+	bool changed; /* the watcher must know */
 };
 
 static struct msg_brief *find_member(struct beat *b, const char *id)
@@ -173,6 +175,11 @@ static void tell_back(struct merge *mg, const struct msg_brief *m)
 		mg->n_tell++;
 }
 
+static bool is_gone(int status)
+{
+	return status == MEMBER_DELETED || status == MEMBER_IP_CHANGED;
+}
+
 /* The table of 1.22: the status to hold from now on; *keep: the tracker is to
  * be told that we hold ours. */
 static int merge_status(int local, int told, bool *keep)
@@ -180,6 +187,8 @@ static int merge_status(int local, int told, bool *keep)
 	*keep = false;
 	if (local == told)
 		return local;
+	if (local == MEMBER_NONE)
+		return told == MEMBER_OFFLINE || is_gone(told) ? local : told;
 	if (told == MEMBER_OFFLINE &&
 	    (local == MEMBER_ACTIVE || local == MEMBER_ONLINE))
 		return told;
@@ -206,10 +215,14 @@ static void merge_known(struct merge *mg, struct msg_brief *mine,
 		log_info("member_status", "id=%s from=%s to=%s", mine->id,
 		    member_status_name(mine->status),
 		    member_status_name(status));
+	mg->changed |= status != mine->status || mine->port != told->port;
 	mine->status = (uint8_t)status;
 	mine->port = told->port;
-	if (b->st->me.params.use_storage_id)
+	if (b->st->me.params.use_storage_id &&
+	    strcmp(mine->ip, told->ip) != 0) {
 		str_copy(mine->ip, sizeof(mine->ip), told->ip);
+		mg->changed = true;
+	}
 	mg->listed[mine - b->members] = true;
 	if (!keep)
 		return;
@@ -229,23 +242,36 @@ static void merge_one(struct merge *mg, const struct msg_brief *told)
 		merge_known(mg, mine, told);
 		return;
 	}
-	if (told->status == MEMBER_DELETED ||
-	    told->status == MEMBER_IP_CHANGED || b->n_members == MEMBERS_MAX)
+	if (is_gone(told->status) || b->n_members == MEMBERS_MAX)
 		return;
 	log_info("member_new", "id=%s ip=%s status=%s", told->id, told->ip,
 	    member_status_name(told->status));
 	mg->listed[b->n_members] = true;
 	b->members[b->n_members++] = *told;
+	mg->changed = true;
 }
 
+/* Those that the list lacks; one whose sender has ended, too, is gone for
+ * good and makes room. */
 static void tell_unlisted(struct merge *mg)
 {
-	const struct beat *b = mg->s->beat;
+	struct beat *b = mg->s->beat;
+	size_t kept = 0;
 
 	for (size_t i = 0; i < b->n_members; i++) {
+		if (!mg->listed[i] && b->members[i].status == MEMBER_NONE)
+			continue;
 		if (!mg->listed[i])
 			tell_back(mg, &b->members[i]);
+		b->members[kept++] = b->members[i];
 	}
+	b->n_members = kept;
+}
+
+void members_tell(struct beat *b)
+{
+	if (b->st->members_changed)
+		b->st->members_changed(b->st->members_arg);
 }
 
 static int take_members(struct session *s, struct span list)
@@ -258,6 +284,8 @@ static int take_members(struct session *s, struct span list)
 		merge_one(&mg, &m);
 	tell_unlisted(&mg);
 	pthread_mutex_unlock(&s->beat->lock);
+	if (mg.changed)
+		members_tell(s->beat);
 	if (!mg.n_tell)
 		return 0;
 	return client_ask(s->client, CMD_replica_chg, &MSG(briefs),
