@@ -415,6 +415,7 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	s->st = st;
 	st->up_time = clock_wall_sec();
 	busy_init(&st->busy);
+	synced_init(&st->synced);
 	rc = try_addresses(s, err, cap);
 	if (rc == 0)
 		rc = start_log(st, stop, err, cap);
@@ -569,6 +570,7 @@ void service_stop(struct service *s)
 	free_loops(st);
 	loop_free(s->main_loop);
 	store_close(&st->store);
+	synced_fini(&st->synced);
 	busy_fini(&st->busy);
 	identity_fini(&st->me);
 	free(s->indexed_keys);
