@@ -301,16 +301,25 @@ static int session_report(struct session *s)
 	struct beat *b = s->beat;
 	mono_t last_beat = 0;
 	mono_t last_disk = 0;
+	mono_t last_sync = 0;
 	int rc = 0;
 
 	do {
 		mono_t now = clock_mono();
 		bool rejoin = false;
+		bool sent = false;
 
 		if (is_due(now, last_beat, interval_ms(b, &b->heart_beat))) {
 			rc = session_beat(s);
 			last_beat = now;
 		}
+		if (rc == 0)
+			rc = session_sync_report(s,
+			    is_due(now, last_sync,
+			        interval_ms(b, &b->heart_beat)),
+			    &sent);
+		if (sent)
+			last_sync = now;
 		if (rc == 0 &&
 		    is_due(now, last_disk, interval_ms(b, &b->stat_report))) {
 			rc = session_disk_usage(s);

@@ -44,6 +44,13 @@ struct line {
 	struct line *next;
 };
 
+/* How far the other members have been received from, at some moment. */
+struct progress {
+	struct synced_entry entries[SYNCED_MAX];
+	size_t n;
+	unsigned changes;
+};
+
 /* Lines of the trackers' list of changes as they come, in any pieces. */
 struct changelog {
 	char carry[CHANGELOG_LINE_MAX]; /* a line that came in half */
@@ -66,6 +73,10 @@ struct session {
 	unsigned stats_at; /* stat_changes of the last block */
 	int said;          /* the failure that was logged last */
 	struct changelog changes;
+	bool read_changes;      /* those of before this start (77) */
+	bool is_complete;       /* to be told: nobody needs to fill us */
+	struct progress before; /* of the last round */
+	unsigned reported;      /* progress.changes of the last SYNC_REPORT */
 
 	/* under beat->lock */
 	struct client *client;
@@ -124,6 +135,9 @@ int session_join(struct session *s);
 /* beat_report.c, as above */
 int session_beat(struct session *s);
 int session_disk_usage(struct session *s);
+/* Once a round; due: enough time has passed since the last one that was
+ * *sent. */
+int session_sync_report(struct session *s, bool due, bool *sent);
 /* CHANGE_STATUS when this tracker, which is not the leader, thinks otherwise;
  * *rejoin: it was sent, JOIN again. */
 int session_settle(struct session *s, bool *rejoin);
@@ -138,6 +152,9 @@ int changes_read(struct beat *b, size_t tracker, const bool *quit);
 void members_tell(struct beat *b);
 /* The body of a change notification (1.7). */
 int members_take(struct session *s, const void *body, size_t n);
+/* A tracker has us as a new member: what we were before does not count any
+ * more. Lock held by the caller. */
+void members_begin_again(struct beat *b);
 /* Our status in the list, or MEMBER_UNKNOWN; lock held by the caller. */
 int members_own_status(const struct beat *b);
 const char *member_status_name(int status);

@@ -175,6 +175,21 @@ static int tell_address(struct session *s)
 	return 0;
 }
 
+/* What happened to others while we were away, before we hear of their new
+ * addresses (1.23.1). */
+static int read_changes(struct session *s)
+{
+	const struct identity *me = &s->beat->st->me;
+	int rc;
+
+	if (s->read_changes || me->first_run || me->params.use_storage_id ||
+	    !me->params.ip_changed_auto_adjust)
+		return 0;
+	rc = changes_read(s->beat, s->index, NULL);
+	s->read_changes = rc == 0;
+	return rc > 0 ? 0 : rc;
+}
+
 /* --- JOIN --- */
 
 static void print_tracker(struct strbuf *b, const struct tracker_entry *t)
@@ -271,6 +286,8 @@ static int send_join(struct session *s, bool *first, char src[17])
 	s->answered = true;
 	if (rc == 0)
 		s->shown.status = reply.status;
+	if (rc == 0 && reply.status == MEMBER_INIT)
+		members_begin_again(b);
 	pthread_mutex_unlock(&b->lock);
 	str_copy(src, 17, rc == 0 ? reply.src_id : "");
 	return rc ? refuse_join(s, rc) : 0;
@@ -406,6 +423,8 @@ static int sync_notify(struct session *s)
 	int rc;
 
 	own_source(b, &src, &done);
+	if (s->is_complete && done)
+		memset(&src, 0, sizeof(src));
 	rc = client_ask(s->client, CMD_sync_notify, &MSG(sync_source), &src,
 	    NULL, NULL);
 	if (rc >= 0) {
@@ -474,10 +493,13 @@ int session_join(struct session *s)
 	s->settled = false;
 	s->sent_stats = false;
 	s->changes.carried = 0;
+	s->reported = 0;
 	if (rc == 0)
 		rc = check_params(s);
 	if (rc == 0)
 		rc = tell_address(s);
+	if (rc == 0)
+		rc = read_changes(s);
 	if (rc == 0)
 		rc = send_join(s, &first, tracker_src);
 	if (rc)
@@ -487,5 +509,9 @@ int session_join(struct session *s)
 		rc = sync_notify(s);
 	if (rc == 0 && first)
 		rc = settle_source(s);
-	return rc ? rc : sync_notify(s);
+	if (rc == 0)
+		rc = sync_notify(s);
+	if (rc == 0)
+		s->is_complete = false;
+	return rc;
 }

@@ -163,6 +163,14 @@ int members_own_status(const struct beat *b)
 	return MEMBER_UNKNOWN;
 }
 
+void members_begin_again(struct beat *b)
+{
+	struct msg_brief *mine = find_member(b, b->st->me.id);
+
+	if (mine)
+		mine->status = MEMBER_INIT;
+}
+
 static void tell_back(struct merge *mg, const struct msg_brief *m)
 {
 	ssize_t n;
@@ -203,6 +211,27 @@ static int merge_status(int local, int told, bool *keep)
 	return *keep ? local : told;
 }
 
+/*
+ * The tracker believes that we wait to be filled, but we have been filled: it
+ * crashed before it saved that (chapter 8, hazard 8). Nobody would ever fill
+ * us again, so it is told that we need no source.
+ */
+static bool is_stale(const struct merge *mg, const struct msg_brief *mine,
+    const struct msg_brief *told)
+{
+	struct identity *me = &mg->s->beat->st->me;
+	bool done;
+
+	if (strcmp(mine->id, me->id) != 0 || mine->status < MEMBER_OFFLINE ||
+	    (told->status != MEMBER_WAIT_SYNC &&
+	        told->status != MEMBER_SYNCING))
+		return false;
+	pthread_mutex_lock(&me->lock);
+	done = me->sync_old_done;
+	pthread_mutex_unlock(&me->lock);
+	return done;
+}
+
 static void merge_known(struct merge *mg, struct msg_brief *mine,
     const struct msg_brief *told)
 {
@@ -211,6 +240,14 @@ static void merge_known(struct merge *mg, struct msg_brief *mine,
 	bool keep;
 	int status = merge_status(mine->status, told->status, &keep);
 
+	if (is_stale(mg, mine, told)) {
+		log_warn("stale_status",
+		    "the tracker has us as %s, but we are complete; telling it",
+		    member_status_name(told->status));
+		status = mine->status;
+		mg->s->is_complete = true;
+		mg->s->rejoin = true;
+	}
 	if (status != mine->status)
 		log_info("member_status", "id=%s from=%s to=%s", mine->id,
 		    member_status_name(mine->status),

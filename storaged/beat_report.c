@@ -10,6 +10,7 @@
 
 #define ANSWER_ROOM (1 + (MEMBERS_MAX + 2) * 67)
 #define DISK_RECORD 16
+#define STAMP_SIZE  20
 #define MIB         UINT64_C(1048576)
 
 /* A report whose answer may bring news (1.7). */
@@ -94,6 +95,68 @@ int session_disk_usage(struct session *s)
 	free(body);
 	return tell_refused(s, rc, "DISK_USAGE",
 	    "every storage of a group needs the same store_path_count");
+}
+
+/* --- SYNC_REPORT --- */
+
+static int64_t progress_of(const struct progress *p, const char *id)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (strcmp(p->entries[i].id, id) == 0)
+			return p->entries[i].time;
+	}
+	return 0;
+}
+
+/* Every member, ourselves (0) included (1.10). */
+static size_t put_stamps(struct session *s, uint8_t *body, size_t cap)
+{
+	struct beat *b = s->beat;
+	size_t n = 0;
+
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = 0; i < b->n_members; i++) {
+		const char *id = b->members[i].id;
+		struct msg_sync_stamp m = { .time = 0 };
+		ssize_t size;
+
+		str_copy(m.id, sizeof(m.id), id);
+		if (strcmp(id, b->st->me.id) != 0)
+			m.time = (int32_t)progress_of(&s->before, id);
+		size = msg_encode(&MSG(sync_stamp), &m, body + n, cap - n);
+		n += size > 0 ? (size_t)size : 0;
+	}
+	pthread_mutex_unlock(&b->lock);
+	return n;
+}
+
+/*
+ * What is told is what was so in the round before, at least a second ago.
+ * Readers are sent to us for a file of second T as soon as we say that we
+ * have later ones. Operations of neighbouring seconds may arrive a little out
+ * of the order of their files' times (a file is named when its upload begins
+ * and recorded when it ends; stock senders work in parallel), so a time is
+ * told only after those before it had a second to follow.
+ */
+int session_sync_report(struct session *s, bool due, bool *sent)
+{
+	struct progress now;
+	uint8_t body[MEMBERS_MAX * STAMP_SIZE];
+	size_t n = 0;
+	int rc = 0;
+
+	now.n = synced_get(&s->beat->st->synced, now.entries, SYNCED_MAX,
+	    &now.changes);
+	if (due && s->before.changes != s->reported)
+		n = put_stamps(s, body, sizeof(body));
+	*sent = n > 0;
+	if (n > 0)
+		rc = report(s, CMD_sync_report, body, n);
+	if (n > 0 && rc == 0)
+		s->reported = s->before.changes;
+	s->before = now;
+	return tell_refused(s, rc, "SYNC_REPORT",
+	    "the tracker does not take how far we follow the others");
 }
 
 /* --- CHANGE_STATUS --- */

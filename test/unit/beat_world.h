@@ -102,6 +102,7 @@ static ATTR_UNUSED int world_new(void **state)
 	st.store.n = 1;
 	atomic_store(&store_path.total, UINT64_C(100) << 20);
 	atomic_store(&store_path.avail, UINT64_C(40) << 20);
+	synced_init(&st.synced);
 	start_meta(state);
 	for (size_t i = 0; i < FAKES; i++) {
 		fakes[i] = willing_tracker();
@@ -121,6 +122,7 @@ static ATTR_UNUSED int world_free(void **state)
 	catalogue_stop(st.catalogue);
 	writer_stop(st.log);
 	identity_fini(&st.me);
+	synced_fini(&st.synced);
 	return tear_down(state);
 }
 
