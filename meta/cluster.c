@@ -173,6 +173,11 @@ int cluster_add_change(struct db *db, const char *line)
 	    1);
 }
 
+int cluster_drop_changes(struct db *db)
+{
+	return run_texts(db, "DELETE FROM change_log", NULL, 0);
+}
+
 /* --- loading ------------------------------------------------------------- */
 
 static int load_groups(struct db *db, const struct cluster_loader *to)

@@ -51,6 +51,8 @@ int cluster_log_status(struct db *db, wall_t at, const char *group,
     const char *id, int from, int to, const char *reason);
 /* changelog lines (cluster-protocol 1.19), append only */
 int cluster_add_change(struct db *db, const char *line);
+/* All of them: another tracker's list takes their place. */
+int cluster_drop_changes(struct db *db);
 
 struct cluster_loader {
 	void *arg;

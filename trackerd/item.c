@@ -76,6 +76,8 @@ int item_apply(struct db *db, const struct item *i)
 		    (int)i->b, t[2]);
 	case ITEM_CHANGE:
 		return cluster_add_change(db, t[0]);
+	case ITEM_DROP_CHANGES:
+		return cluster_drop_changes(db);
 	case ITEM_EVENT:
 		return apply_event(db, i);
 	case ITEM_MARK:

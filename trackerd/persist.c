@@ -404,6 +404,13 @@ void persist_change(void *arg, const char *line)
 	queue_add(&p->queue, ITEM_CHANGE, 0)->text[0] = xstrdup(line);
 }
 
+void persist_drop_changes(void *arg)
+{
+	struct persist *p = arg;
+
+	queue_add(&p->queue, ITEM_DROP_CHANGES, 0);
+}
+
 void persist_event(struct persist *p, const char *code,
     enum event_severity severity, const char *subject, const char *text)
 {

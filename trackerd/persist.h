@@ -39,6 +39,7 @@ void persist_status(void *arg, const struct storage *s, int from,
 void persist_drop_storage(void *arg, const char *group, const char *id);
 void persist_drop_group(void *arg, const char *group);
 void persist_change(void *arg, const char *line);
+void persist_drop_changes(void *arg);
 
 /* While this tracker starts or stops, OFFLINE is no alarm. */
 void persist_quiet(struct persist *p, bool quiet);
