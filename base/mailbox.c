@@ -8,6 +8,7 @@
 #include "base/mailbox.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,6 +94,14 @@ size_t mailbox_run(struct mailbox *m)
 		job = next;
 	}
 	return n;
+}
+
+void mailbox_wait(struct mailbox *m)
+{
+	struct pollfd p = { m->fd, POLLIN, 0 };
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
 }
 
 void job_go_home(struct job *job)

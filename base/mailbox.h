@@ -38,6 +38,8 @@ void mailbox_post(struct mailbox *m, struct job *job);
 struct job *mailbox_take(struct mailbox *m);
 /* Owner only: takes all and calls each job's done. Gives how many. */
 size_t mailbox_run(struct mailbox *m);
+/* Owner only, for a thread without a loop: returns when something waits. */
+void mailbox_wait(struct mailbox *m);
 
 /* Workers that share one queue. run() is called in a worker; it must itself
  * pass the job on (job_go_home) or keep it. */

@@ -86,3 +86,46 @@ void busy_drop(struct busy *b, struct busy_hold *hold)
 	if (heir)
 		job_go_home(&heir->job);
 }
+
+static bool is_held(struct busy *b, const struct busy_hold *like)
+{
+	const struct busy_hold *at;
+
+	pthread_mutex_lock(lock_of(b, like->hash));
+	at = *bucket_of(b, like->hash);
+	while (at && !same_name(at, like))
+		at = at->next;
+	pthread_mutex_unlock(lock_of(b, like->hash));
+	return at != NULL;
+}
+
+struct waiter {
+	struct busy_hold hold;
+	bool mine;
+};
+
+static void wait_over(struct job *job)
+{
+	struct busy_hold *h = container_of(job, struct busy_hold, job);
+
+	container_of(h, struct waiter, hold)->mine = true;
+}
+
+/* Takes the name in its turn and passes it on at once. */
+void busy_wait(struct busy *b, struct span name, struct mailbox *mine)
+{
+	struct waiter w = {
+		.hold = { .name = name, .hash = hash_of(name) },
+	};
+
+	if (!is_held(b, &w.hold))
+		return;
+	w.hold.job.home = mine;
+	w.hold.job.done = wait_over;
+	w.mine = busy_take(b, &w.hold, name);
+	while (!w.mine) {
+		mailbox_wait(mine);
+		(void)mailbox_run(mine);
+	}
+	busy_drop(b, &w.hold);
+}

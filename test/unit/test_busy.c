@@ -174,6 +174,54 @@ static void test_one_holder_at_a_time_among_threads(void **state)
 	assert_int_equal(total, THREADS * ROUNDS);
 }
 
+/* --- waiting only --- */
+
+static void test_a_name_that_nobody_holds_is_not_waited_for(void **state)
+{
+	struct holder other;
+
+	(void)state;
+	assert_true(take(&other, 0, "other"));
+	busy_wait(&b, span_of("name"), &box);
+	busy_drop(&b, &other.hold);
+}
+
+struct keeper {
+	pthread_t thread;
+	struct holder h;
+	int *done;
+};
+
+static void *keep_and_drop(void *arg)
+{
+	struct keeper *k = arg;
+
+	__atomic_store_n(k->done, 1, __ATOMIC_SEQ_CST);
+	busy_drop(&b, &k->h.hold);
+	return NULL;
+}
+
+static void test_who_waits_returns_when_the_holder_is_done(void **state)
+{
+	struct holder next;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct keeper k;
+		int done = 0;
+
+		k.done = &done;
+		assert_true(take(&k.h, 0, "name"));
+		pthread_create(&k.thread, NULL, keep_and_drop, &k);
+		busy_wait(&b, span_of("name"), &box);
+		assert_int_equal(__atomic_load_n(&done, __ATOMIC_SEQ_CST), 1);
+		pthread_join(k.thread, NULL);
+		/* it kept nothing */
+		assert_true(take(&next, 0, "name"));
+		busy_drop(&b, &next.hold);
+	}
+}
+
 #define busy_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -183,6 +231,8 @@ int main(void)
 		busy_test(test_same_name_is_handed_on_in_order_of_arrival),
 		busy_test(test_who_comes_behind_an_heir_waits_behind_all),
 		busy_test(test_one_holder_at_a_time_among_threads),
+		busy_test(test_a_name_that_nobody_holds_is_not_waited_for),
+		busy_test(test_who_waits_returns_when_the_holder_is_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
