@@ -13,7 +13,7 @@ TABLES(find_tables, &meta_find_filters, &meta_find_table);
 TABLES(stat_tables, &meta_stat_table);
 TABLES(df_tables, &meta_df_table);
 TABLES(verify_tables, &meta_verify_table, &meta_verify_stores);
-TABLES(adopt_tables, &meta_adopt_table);
+TABLES(adopt_tables, &meta_adopt_table, &meta_adopt_stores);
 TABLES(decode_tables, &meta_decode_table);
 TABLES(sql_tables, &meta_sql_table);
 
@@ -35,6 +35,10 @@ static const char *const adopt_examples[] = {
 	"fdfs-meta adopt plan /etc/fdfs/storage.conf",
 	"fdfs-meta adopt run paths /data/fdfs0 /data/fdfs1 "
 	"--db /var/lib/fdfs/meta -g group1",
+	NULL,
+};
+static const char *const release_examples[] = {
+	"fdfs-meta release plan /etc/fdfs/storage.conf",
 	NULL,
 };
 static const char *const sql_examples[] = {
@@ -71,8 +75,17 @@ static const struct verb verbs[] = {
 	    "make the catalogue from the disks and the log",
 	    "plan counts and changes nothing. run replaces catalogue.db; it "
 	    "is refused while the storage's daemon runs. No content is read "
-	    "and no file is touched",
+	    "and no file is touched. On the base path of a FastDFS storage "
+	    "it also takes the operations that peers wait for, and how far "
+	    "each peer is, from the binlog and the mark files, once",
 	    adopt_examples, adopt_tables, SIZE, 2, MANY, meta_run_adopt },
+	{ "release", NULL, "plan | run STORAGE_CONF",
+	    "give a storage back to FastDFS",
+	    "Writes the binlog and the mark files that a FastDFS storage "
+	    "needs to go on from where ours stopped, each peer from its "
+	    "place. The databases stay as a record; adopt run takes the "
+	    "storage over again",
+	    release_examples, NULL, SIZE, 2, 2, meta_run_release },
 	{ "decode", NULL, "ID | HEX...", "an id, or a packet, as text",
 	    "Asks nobody", NULL, decode_tables, SIZE, 1, MANY,
 	    meta_run_decode },

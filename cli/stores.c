@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #include "base/conf.h"
-#include "base/daemon.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "proto/fileid.h"
@@ -34,6 +33,9 @@ struct conf_values {
 	const char *group_name;
 	int64_t store_path_count;
 	const char *name_key;
+	const char *bind_addr;
+	const char *server_id;
+	int64_t port;
 };
 
 static const struct conf_key keys[] = {
@@ -52,6 +54,21 @@ static const struct conf_key keys[] = {
 	    .type = CONF_INT,
 	    .offset = offsetof(struct conf_values, store_path_count),
 	    .dflt = "1" },
+	{ .section = "",
+	    .name = "bind_addr",
+	    .type = CONF_STR,
+	    .offset = offsetof(struct conf_values, bind_addr),
+	    .dflt = "" },
+	{ .section = "",
+	    .name = "server_id",
+	    .type = CONF_STR,
+	    .offset = offsetof(struct conf_values, server_id),
+	    .dflt = "" },
+	{ .section = "",
+	    .name = "port",
+	    .type = CONF_INT,
+	    .offset = offsetof(struct conf_values, port),
+	    .dflt = "23000" },
 	{ .section = "meta",
 	    .name = "name_key",
 	    .type = CONF_STR,
@@ -83,6 +100,10 @@ static enum status take_conf(struct stores *s, struct conf_file *cf,
 	str_copy(s->base_path, sizeof(s->base_path), v->base_path);
 	str_copy(s->group, sizeof(s->group), v->group_name);
 	str_copy(s->name_key, sizeof(s->name_key), v->name_key);
+	str_copy(s->server_id, sizeof(s->server_id), v->server_id);
+	str_copy_span(s->bind_addr, sizeof(s->bind_addr),
+	    (struct span){ v->bind_addr, strcspn(v->bind_addr, ",") });
+	s->port = v->port > 0 && v->port <= UINT16_MAX ? (uint16_t)v->port : 0;
 	strbuf_addf(&b, "%s/meta", v->base_path);
 	for (int64_t i = 0; i < v->store_path_count && i < STORES_MAX; i++) {
 		char name[32];
@@ -175,12 +196,6 @@ void stores_close(struct stores *s)
 	for (size_t i = 0; i < s->n; i++)
 		free(s->paths[i]);
 	s->n = 0;
-}
-
-int stores_daemon(const struct stores *s)
-{
-	return s->base_path[0] ? daemon_running_pid(s->base_path, STORES_DAEMON)
-	                       : 0;
 }
 
 static bool is_hex_dir(const char *name)

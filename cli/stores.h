@@ -24,6 +24,9 @@ extern const struct opt_row stores_rows[STORES_ROWS];
 
 struct stores {
 	char base_path[4096]; /* of the storage, "" when not known */
+	char bind_addr[64];   /* where it listens, "" anywhere */
+	uint16_t port;        /* 0 when not known */
+	char server_id[17];   /* as configured, or "" */
 	char meta_dir[4096];
 	char group[17];
 	char name_key[65];
@@ -46,6 +49,16 @@ struct stores_file {
 	bool is_ours;     /* a file name that FastDFS could have made */
 	int64_t size;
 };
+/* A FastDFS storage at work on the base path, which locks nothing: its pid
+ * lives under its name, or something answers on the configured port. The pid,
+ * -EADDRINUSE for the port, 0 no. May wait for a second. */
+int stores_stock_daemon(const struct stores *s);
+/* A command that writes holds the daemon's lock meanwhile. Gives it in *fd, -1
+ * when there is no base path; STATUS_OK, or says that a daemon runs. */
+enum status stores_take_lock(const struct stores *s, int *fd);
+/* Path of a file below the metadata directory. */
+void stores_meta_path(const struct stores *s, const char *file, char *out,
+    size_t cap);
 /* Calls each (0 to go on) for every file. 0, what each gave, or -errno with
  * the directory in `where` (cap bytes). */
 int stores_walk(const struct stores *s,
