@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What people do to the cluster, and who leads it: 64, 68, 93, 94, 95, 108
- * (client-protocol 3.8 to 3.11, 3.14; cluster-protocol 4.2, 4.7).
+ * What people do to the cluster: 93, 94, 108 (client-protocol 3.8 to 3.10).
  */
 #include <errno.h>
 #include <string.h>
@@ -9,8 +8,6 @@
 #include "base/log.h"
 #include "trackerd/choose.h"
 #include "trackerd/handlers.h"
-
-#define STATUS_STEP 300 /* seconds; ages are told in these steps */
 
 void handle_delete_storage(struct request *rq, const void *in)
 {
@@ -95,55 +92,4 @@ void handle_set_trunk(struct request *rq, const void *in)
 	else
 		reply_bytes(rq, g->trunk_server->id,
 		    strlen(g->trunk_server->id) + 1);
-}
-
-/* --- leader -------------------------------------------------------------- */
-
-void handle_get_leader(struct request *rq, const void *in)
-{
-	struct addr me;
-	char text[ADDR_TEXT_MAX];
-
-	(void)in;
-	if (!rq->t->cluster.leader || !own_address(rq, &me))
-		reply_status(rq, ENOENT);
-	else
-		reply_text(rq, addr_text(&me, text, sizeof(text)));
-}
-
-static int64_t in_steps(int64_t seconds)
-{
-	return seconds <= 0 ? 0 : seconds - seconds % STATUS_STEP;
-}
-
-void handle_tracker_status(struct request *rq, const void *in)
-{
-	const struct tracker *t = rq->t;
-	const struct msg_tracker_status m = { .is_leader = t->cluster.leader,
-		.running_time = in_steps(rq->now - t->started),
-		.restart_interval =
-		    t->last_alive ? in_steps(t->started - t->last_alive) : 0 };
-
-	(void)in;
-	if (t->cluster.n == 0)
-		reply_status(rq, ENOENT);
-	else
-		reply_msg(rq, &MSG(tracker_status), &m);
-}
-
-/* A lone tracker that gives up leading is elected again a second later. */
-void handle_reselect(struct request *rq, const void *in)
-{
-	struct tracker *t = rq->t;
-
-	(void)in;
-	if (!t->cluster.leader) {
-		reply_status(rq, EOPNOTSUPP);
-		return;
-	}
-	log_warn("leader_given_up", "client=%s: a storage hears two leaders",
-	    conn_peer_ip(rq->c));
-	cluster_lead(&t->cluster, false);
-	t->elect_at = rq->now + 1;
-	reply_status(rq, 0);
 }

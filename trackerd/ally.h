@@ -3,8 +3,9 @@
  * The other trackers: blocking talks with them, in one thread ("ally"), so
  * that the loop never waits. The loop owns all state; it sends the thread on
  * errands. An errand is a job: run() is called in the ally thread with what
- * the loop put beside the job, done() back in the loop with the result. One
- * errand at a time, in order of submission.
+ * the loop put beside the job, done() back in the loop with the result; run()
+ * does not pass the job on itself. One errand at a time, in order of
+ * submission.
  *
  * Deadlines are connect_timeout and network_timeout; connections come from
  * bind_addr when one is set, because a tracker is recognised by the address
@@ -28,8 +29,8 @@ struct ally;
 /* --- the loop's side --- */
 /* After the loop was made. 0 or -errno. */
 int ally_start(struct tracker *t, struct ally **out);
-/* Sets run and done first; home is set here. The errand comes home in any
- * case. */
+/* Set run and done first. done is called in any case, also while the tracker
+ * stops. */
 void ally_submit(struct ally *a, struct job *errand);
 /* Ends the waits, now and from now on; does not wait itself. */
 void ally_stop(struct ally *a);
@@ -51,9 +52,15 @@ bool ally_stopping(struct ally *a);
  * errand to another. */
 int ally_open(struct ally *a, const struct tracker_name *to,
     struct client **out);
+/* The same for questions that are answered from memory: a tracker that is
+ * silent for QUICK_SECONDS, or network_timeout when that is less, is taken
+ * for dead. */
+#define QUICK_SECONDS 5
+int ally_open_quick(struct ally *a, const struct tracker_name *to,
+    struct client **out);
 void ally_close(struct ally *a, struct client *c); /* NULL is fine */
-/* 64 on a connection of its own. 0; positive: its answer, 2 without groups;
- * negative: no answer. */
+/* 64 on a quick connection of its own. 0; positive: its answer, 2 without
+ * groups; negative: no answer. */
 int ally_ask_status(struct ally *a, const struct tracker_name *to,
     struct msg_tracker_status *out);
 

@@ -19,6 +19,8 @@ void cluster_init(struct cluster *c, const struct cluster_watch *watch)
 {
 	memset(c, 0, sizeof(*c));
 	c->self = -1;
+	c->leader_at = -1;
+	c->trunk_changes = 1;
 	if (watch)
 		c->watch = *watch;
 }
@@ -93,6 +95,7 @@ struct group *cluster_add_group(struct cluster *c, const char *name)
 		c->groups[i] = c->groups[i - 1];
 	c->groups[at] = g;
 	c->n++;
+	c->trunk_changes++;
 	return g;
 }
 
@@ -222,6 +225,7 @@ int cluster_delete_group(struct cluster *c, const char *name)
 	for (; at < c->n; at++)
 		c->groups[at] = c->groups[at + 1];
 	c->groups[at] = NULL;
+	c->trunk_changes++;
 	if (c->write_group >= c->n)
 		c->write_group = 0;
 	if (c->watch.drop_group)
@@ -341,17 +345,18 @@ static bool same_tracker(const struct tracker_name *a,
 	return false;
 }
 
-static int tracker_find(const struct cluster *c, const struct tracker_name *t)
+int cluster_find_tracker(const struct cluster *c,
+    const struct tracker_name *name)
 {
 	for (size_t i = 0; i < c->n_trackers; i++)
-		if (same_tracker(&c->trackers[i], t))
+		if (same_tracker(&c->trackers[i], name))
 			return (int)i;
-	return -1;
+	return -ENOENT;
 }
 
 static int tracker_learn(struct cluster *c, const struct tracker_name *t)
 {
-	const int at = tracker_find(c, t);
+	const int at = cluster_find_tracker(c, t);
 
 	if (at >= 0) {
 		if (t->n_addrs > c->trackers[at].n_addrs)
@@ -375,7 +380,7 @@ int cluster_trackers(struct cluster *c, const struct tracker_name *list,
 	for (size_t i = 0; i < n; i++)
 		tracker_learn(c, &list[i]);
 	if (c->self < 0)
-		c->self = tracker_find(c, &me);
+		c->self = cluster_find_tracker(c, &me);
 	if (c->self >= 0)
 		return 0;
 	if (first)
@@ -384,23 +389,27 @@ int cluster_trackers(struct cluster *c, const struct tracker_name *list,
 	return 0;
 }
 
-void cluster_lead(struct cluster *c, bool leader)
+/* Followers tell nobody, so only their own changes count (1.7). */
+bool cluster_set_leader(struct cluster *c, int at)
 {
-	if (c->leader == leader)
-		return;
-	c->leader = leader;
-	c->leader_changes++;
-	if (c->watch.leader)
-		c->watch.leader(c->watch.arg, leader);
+	const bool leads = at >= 0 && at == c->self;
+
+	if (c->leader_at == at && c->leader == leads)
+		return false;
+	if (c->leader != leads)
+		c->leader_changes++;
+	c->leader = leads;
+	c->leader_at = at;
+	return true;
 }
 
 void cluster_set_trunk(struct cluster *c, struct group *g, struct storage *s)
 {
-	(void)c;
 	if (g->trunk_server == s)
 		return;
 	g->trunk_server = s;
 	g->trunk_changes++;
+	c->trunk_changes++;
 }
 
 void cluster_add_line(struct cluster *c, const char *line)

@@ -106,7 +106,7 @@ struct cluster_watch {
 	void (*drop_storage)(void *arg, const char *group, const char *id);
 	void (*drop_group)(void *arg, const char *group);
 	void (*change)(void *arg, const char *line);
-	void (*leader)(void *arg, bool is_leader);
+	void (*drop_changes)(void *arg); /* the list begins anew */
 };
 
 struct cluster {
@@ -117,9 +117,11 @@ struct cluster {
 	size_t changelog_len;
 	struct tracker_name trackers[CLUSTER_TRACKERS];
 	size_t n_trackers;
-	int self; /* index of this tracker, -1 not known yet */
-	bool leader;
+	int self;      /* index of this tracker, -1 not known yet */
+	bool leader;   /* this tracker leads */
+	int leader_at; /* index of the leader, -1 none known */
 	uint32_t leader_changes;
+	uint32_t trunk_changes; /* of all groups, and which groups there are */
 	struct cluster_watch watch;
 };
 
@@ -202,7 +204,12 @@ const struct addr *addr_for_peer(const struct addr *addrs, size_t n,
  * is not in it. */
 int cluster_trackers(struct cluster *c, const struct tracker_name *list,
     size_t n, const struct addr *at, uint16_t own_port);
-void cluster_lead(struct cluster *c, bool leader);
+/* Index of that tracker, or -ENOENT. */
+int cluster_find_tracker(const struct cluster *c,
+    const struct tracker_name *name);
+/* Index of the leader, -1: none is known. What this tracker is follows.
+ * False when nothing changes. */
+bool cluster_set_leader(struct cluster *c, int at);
 void cluster_set_trunk(struct cluster *c, struct group *g, struct storage *s);
 
 /* A line without its newline for the storages (1.19). */

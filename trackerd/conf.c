@@ -78,8 +78,8 @@
 
 static const char not_here[] = "FastDFS's threads and buffers; this tracker "
                                "has one loop and does not need it";
-static const char no_peers[] = "connections to other trackers; a lone tracker "
-                               "makes none";
+static const char no_pool[] = "a pool of connections; a tracker keeps one to "
+                              "its leader and opens others when needed";
 static const char direct_log[] = "log lines are written at once, old files "
                                  "are not compressed";
 static const char gone[] = "of an older FastDFS or of another program";
@@ -103,6 +103,8 @@ static const struct conf_key keys[] = {
 	{ "", "address_family", CONF_WORD, AT(family), "auto", 0, 0,
 	    "auto|IPv4|IPv6|both", 0,
 	    "families to listen on when no address is given" },
+	KEY_COUNT("connect_timeout", connect_timeout, "10", 0,
+	    "seconds to wait for another tracker to accept a connection"),
 	KEY_COUNT("network_timeout", network_timeout, "60", CONF_LIVE,
 	    "seconds without progress before a connection is closed"),
 	KEY_COUNT("max_connections", max_connections, "256", 0,
@@ -199,9 +201,8 @@ static const struct conf_key keys[] = {
 	    DAY, NULL, CONF_LIVE,
 	    "seconds between two status samples in tracker.db" },
 
-	KEY_OLD("", "connect_timeout", no_peers),
-	KEY_OLD("", "use_connection_pool", no_peers),
-	KEY_OLD("", "connection_pool_max_idle_time", no_peers),
+	KEY_OLD("", "use_connection_pool", no_pool),
+	KEY_OLD("", "connection_pool_max_idle_time", no_pool),
 	KEY_OLD("", "accept_threads", not_here),
 	KEY_OLD("", "work_threads", not_here),
 	KEY_OLD("", "buff_size", not_here),
@@ -404,7 +405,8 @@ void cf_apply_live(struct tracker_conf *cf, struct tracker_conf *fresh)
 	}
 	cf->allow = fresh->allow;
 	fresh->allow = old;
-	cf->network_timeout = fresh->network_timeout;
+	__atomic_store_n(&cf->network_timeout, fresh->network_timeout,
+	    __ATOMIC_RELAXED);
 	cf->check_active_interval = fresh->check_active_interval;
 	cf->sync_max_delay = fresh->sync_max_delay;
 	cf->sync_max_time = fresh->sync_max_time;
@@ -501,6 +503,19 @@ int cf_listen(const struct tracker_conf *cf, bool has_ipv6,
 			listen_any(&l, cf, has_ipv6, outer);
 	}
 	return rc < 0 ? rc : (int)l.n;
+}
+
+size_t cf_sources(const struct tracker_conf *cf, struct addr out[CF_LISTEN_MAX])
+{
+	static const uint8_t any[16];
+	char err[128];
+	const int n = cf_listen(cf, false, out, err, sizeof(err));
+	size_t kept = 0;
+
+	for (int i = 0; i < n; i++)
+		if (memcmp(out[i].ip, any, sizeof(any)) != 0)
+			out[kept++] = out[i];
+	return kept;
 }
 
 unsigned cf_ip_width(const struct tracker_conf *cf, bool has_ipv6)

@@ -54,7 +54,7 @@ struct tracker_conf {
 	const char *bind_addr, *inner_bind_addr, *outer_bind_addr;
 	int64_t port, inner_port, outer_port;
 	int64_t family;
-	int64_t network_timeout;
+	int64_t network_timeout, connect_timeout;
 	int64_t max_connections;
 	const char *run_by_group, *run_by_user;
 	struct conf_list allow_hosts;
@@ -100,6 +100,11 @@ void cf_print_help(FILE *out);
  * use. has_ipv6: the id list holds an IPv6 address. Gives how many. */
 int cf_listen(const struct tracker_conf *cf, bool has_ipv6,
     struct addr out[CF_LISTEN_MAX], char *err, size_t cap);
+/* Addresses that connections to other trackers come from: those of bind_addr
+ * (or inner and outer) that are an address of this host. Gives how many; none:
+ * the system chooses. */
+size_t cf_sources(const struct tracker_conf *cf,
+    struct addr out[CF_LISTEN_MAX]);
 /* Width of address fields in replies: 16 or 46 (client-protocol 2.4). */
 unsigned cf_ip_width(const struct tracker_conf *cf, bool has_ipv6);
 

@@ -30,23 +30,28 @@ size_t elect_best(const struct elect_view *views, size_t n);
 /* Ages are told in steps of 300 seconds (4.2). */
 int64_t elect_steps(int64_t seconds);
 
-/* What 66 and 67 lead to. */
+/* The tracker that a body of 66 or 67 names: its index in the list; -EINVAL
+ * for a text without a port or too long, -ENOENT when it is not listed. */
+int elect_named(const struct cluster *c, struct span text);
+
+/* What 66 and 67 lead to (4.4). */
 enum elect_act {
-	ELECT_REFUSE,  /* nothing changes */
-	ELECT_GIVE_UP, /* this tracker leads no more */
-	ELECT_REMEMBER,
-	ELECT_COMMIT
+	ELECT_REFUSE,   /* nothing changes */
+	ELECT_GIVE_UP,  /* this tracker leads no more */
+	ELECT_REMEMBER, /* the one named is next */
+	ELECT_COMMIT    /* the one named leads */
 };
 struct elect_verdict {
 	int status; /* of the reply, an errno */
 	enum elect_act act;
-	int who; /* index of the tracker named, or -1 */
 };
 
-/* NOTIFY_NEXT_LEADER with this text. */
-struct elect_verdict elect_notified(const struct cluster *c, struct span text);
-/* COMMIT_NEXT_LEADER; next: index remembered from 66, or -1. */
-struct elect_verdict elect_committed(const struct cluster *c, struct span text,
-    int next);
+/* named: what elect_named gave. next: index remembered from 66, or -1. */
+struct elect_verdict elect_notified(const struct cluster *c, int named);
+struct elect_verdict elect_committed(int named, int next);
+
+/* Pause after the n-th failure in a row with the leader, in seconds; 0: it is
+ * forgotten (4.5). */
+unsigned elect_patience(unsigned failures);
 
 #endif

@@ -66,6 +66,8 @@ const char *storage_ip(const struct request *rq, const struct storage *s,
     char *buf, size_t cap);
 /* The tracker's own address for this peer; false when not known yet. */
 bool own_address(const struct request *rq, struct addr *out);
+/* The same of the leader; false when none is known. */
+bool leader_address(const struct request *rq, struct addr *out);
 /* "ip:port", "ip,ip2:port", "[v6]:port" of a peer: numbers, with a port. */
 int parse_host_list(struct span text, struct addr addrs[2], size_t *n,
     uint16_t *port);
@@ -97,7 +99,10 @@ handler handle_fetch_one, handle_fetch_all, handle_update;
 handler handle_list_group, handle_list_groups, handle_list_storages;
 handler handle_storage_stat, handle_volume_stat, handle_tracker_stat;
 handler handle_delete_storage, handle_delete_group, handle_set_trunk;
+/* leader.c: other trackers, and who leads */
 handler handle_get_leader, handle_tracker_status, handle_reselect;
+handler handle_join_leader, handle_ping_leader;
+handler handle_next_leader, handle_commit_leader;
 handler handle_active_test;
 
 /* The hub's callbacks. */

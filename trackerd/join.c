@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "trackerd/handlers.h"
+#include "trackerd/lead.h"
 
 #define TRACKER_LINE_MAX 100
 #define COUNT_MAX        256
@@ -94,8 +95,7 @@ static int check_trackers(struct request *rq, const struct msg_join *m)
 		return refuse(rq, m, ENOENT,
 		    "its tracker list does not hold this tracker's address "
 		    "and port; correct tracker_server there or port here");
-	if (t->elect_at == 0)
-		cluster_lead(&t->cluster, true);
+	lead_learnt(t->lead);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "trackerd/choose.h"
 #include "trackerd/handlers.h"
+#include "trackerd/lead.h"
 
 #define HOST_FIELD 52
 
@@ -248,29 +249,58 @@ void handle_volume_stat(struct request *rq, const void *in)
 
 /* --- trackers ------------------------------------------------------------ */
 
+#define HEARD_SECONDS 3 /* a follower pings every second */
+
 enum { BY_ACTIVE = 1, BY_LEADER = 2 };
 
-static void put_tracker(const struct request *rq, struct out *o, size_t i)
+/* The leader's own record. */
+static void fill_self(const struct request *rq, struct msg_tracker_record *r)
+{
+	struct conn_counts n;
+
+	conn_counts_get(&n);
+	r->is_leader = 1;
+	r->is_active = 1;
+	r->alloc_conns = n.alloc;
+	r->current_conns = n.current;
+	r->max_conns = n.max;
+	r->up_time = rq->t->started;
+	str_copy(r->version, sizeof(r->version), FDFS_PROTOCOL_VERSION);
+}
+
+static void fill_follower(const struct request *rq, size_t i,
+    struct msg_tracker_record *r)
+{
+	const struct follower *f = lead_follower(rq->t->lead, i);
+
+	r->is_active = f->session && rq->now - f->last_ping <= HEARD_SECONDS;
+	r->alloc_conns = f->conns.alloc_conns;
+	r->current_conns = f->conns.current_conns;
+	r->max_conns = f->conns.max_conns;
+	r->up_time = f->up_time;
+	r->last_heart_beat_time = f->last_ping;
+	str_copy(r->version, sizeof(r->version), f->version);
+}
+
+static bool put_tracker(const struct request *rq,
+    const struct msg_tracker_filter *m, struct out *o, size_t i)
 {
 	const struct tracker_name *t = &rq->t->cluster.trackers[i];
 	struct msg_tracker_record r = { 0 };
 	struct addr a = t->addrs[0];
 	char text[ADDR_TEXT_MAX];
-	struct conn_counts n;
 
+	if ((int)i == rq->t->cluster.self)
+		fill_self(rq, &r);
+	else
+		fill_follower(rq, i, &r);
+	if (((m->filter & BY_ACTIVE) && r.is_active != m->is_active) ||
+	    ((m->filter & BY_LEADER) && r.is_leader != m->is_leader))
+		return false;
 	a.port = t->port;
 	str_copy(r.address, HOST_FIELD, addr_text(&a, text, sizeof(text)));
-	if ((int)i == rq->t->cluster.self) {
-		conn_counts_get(&n);
-		r.is_leader = 1;
-		r.is_active = 1;
-		r.alloc_conns = n.alloc;
-		r.current_conns = n.current;
-		r.max_conns = n.max;
-		r.up_time = rq->t->started;
-		str_copy(r.version, sizeof(r.version), FDFS_PROTOCOL_VERSION);
-	}
 	out_msg(o, &MSG(tracker_record), &r);
+	return true;
 }
 
 void handle_tracker_stat(struct request *rq, const void *in)
@@ -285,15 +315,8 @@ void handle_tracker_stat(struct request *rq, const void *in)
 		return;
 	}
 	out_number(o, 0, 1);
-	for (size_t i = 0; i < c->n_trackers; i++) {
-		const bool self = (int)i == c->self;
-
-		if (((m->filter & BY_ACTIVE) && self != m->is_active) ||
-		    ((m->filter & BY_LEADER) && self != m->is_leader))
-			continue;
-		put_tracker(rq, o, i);
-		count++;
-	}
+	for (size_t i = 0; i < c->n_trackers; i++)
+		count += put_tracker(rq, m, o, i);
 	o->p[0] = count;
 	reply_out(rq);
 }

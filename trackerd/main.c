@@ -20,7 +20,10 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "trackerd/alive.h"
+#include "trackerd/ally.h"
 #include "trackerd/handlers.h"
+#include "trackerd/lead.h"
 #include "trackerd/restore.h"
 #include "trackerd/tend.h"
 
@@ -116,7 +119,8 @@ static void on_stopping(void *arg)
 	const bool late = clock_mono() >= s->stop_by;
 
 	persist_flush(s->t.persist, true);
-	if (!late && (hub_load(s->t.hub) > 0 || !persist_idle(s->t.persist)))
+	if (!late && (hub_load(s->t.hub) > 0 || !ally_idle(s->t.ally) ||
+	                 !persist_idle(s->t.persist)))
 		return;
 	if (late)
 		log_warn("stop_late", "connections=%zu", hub_load(s->t.hub));
@@ -132,6 +136,7 @@ static void on_term(void *arg)
 	s->t.stopping = true;
 	log_info("stopping", "signal received");
 	stop_listening(s);
+	ally_stop(s->t.ally);
 	hub_close_all(s->t.hub);
 	tend_mark(&s->t);
 	s->stop_by = clock_mono() + STOP_MS * MONO_MS;
@@ -269,24 +274,14 @@ static int take_lock(struct server *s)
 	return 0;
 }
 
-static void on_leader(void *arg, bool leader)
-{
-	struct persist *p = arg;
-
-	log_info("leader", "this tracker %s",
-	    leader ? "leads" : "does not lead");
-	persist_event(p, "FD-TRK-02", EVENT_INFO, "cluster",
-	    leader ? "this tracker leads" : "this tracker gave up leading");
-}
-
 static int open_cluster(struct server *s)
 {
 	struct tracker *t = &s->t;
 	struct cluster_watch watch = { .status = persist_status,
 		.drop_storage = persist_drop_storage,
 		.drop_group = persist_drop_group,
-		.change = persist_change,
-		.leader = on_leader };
+		.change = persist_change };
+	int64_t in_file;
 	int rc = persist_open(t->conf.base_path, &t->cluster, &t->persist,
 	    s->err, sizeof(s->err));
 
@@ -301,6 +296,9 @@ static int open_cluster(struct server *s)
 		    "and -shm files away: the cluster is learnt again from "
 		    "its storages within a heartbeat",
 		    t->conf.base_path, errstr(rc));
+	in_file = alive_read(t->conf.base_path);
+	if (in_file > t->last_alive)
+		t->last_alive = in_file;
 	log_info("cluster_restored", "groups=%zu", t->cluster.n);
 	return 0;
 }
@@ -338,6 +336,10 @@ static int start_loop(struct server *s)
 	signal(SIGPIPE, SIG_IGN);
 	loop_at_turn_end(t->loop, on_turn_end, s);
 	rc = persist_start(t->persist, t->loop);
+	if (rc == 0)
+		rc = ally_start(t, &t->ally);
+	if (rc == 0)
+		rc = lead_start(t, &t->lead);
 	if (rc == 0)
 		rc = tend_start(t, &s->tend);
 	if (rc == 0)
@@ -383,6 +385,8 @@ static void close_all(struct server *s)
 	stop_listening(s);
 	tend_stop(s->tend);
 	timer_free(s->stop_timer);
+	ally_free(t->ally);
+	lead_free(t->lead);
 	persist_close(t->persist);
 	if (t->hub)
 		hub_free(t->hub);
@@ -408,6 +412,7 @@ static int serve(struct server *s)
 		    "the tracker started");
 		daemon_ready();
 		loop_run(s->t.loop);
+		alive_write(&s->t);
 		log_info("stopped", "pid=%ld", (long)getpid());
 	}
 	close_all(s);

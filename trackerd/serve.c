@@ -14,14 +14,19 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "trackerd/handlers.h"
+#include "trackerd/lead.h"
 
 #define JOINED NEEDS_JOIN
 #define ANYONE NEEDS_NOTHING
 
 static const struct handler_row rows[] = {
+	{ CMD_join_leader, ANYONE, 0, 0, handle_join_leader },
 	{ CMD_change_status, JOINED, 0, 0, handle_change_status },
 	{ CMD_get_my_ip, ANYONE, 0, 0, handle_get_my_ip },
 	{ CMD_tracker_get_status, ANYONE, 0, 0, handle_tracker_status },
+	{ CMD_ping_leader, ANYONE, 0, 12, handle_ping_leader },
+	{ CMD_notify_next_leader, ANYONE, 0, 0, handle_next_leader },
+	{ CMD_commit_next_leader, ANYONE, 0, 0, handle_commit_leader },
 	{ CMD_notify_reselect_leader, ANYONE, 0, 0, handle_reselect },
 	{ CMD_fetch_storage_ids, ANYONE, 0, 0, handle_storage_ids },
 	{ CMD_get_server_id, ANYONE, 17, 68, handle_server_id },
@@ -168,17 +173,26 @@ const char *storage_ip(const struct request *rq, const struct storage *s,
 	return addr_ip(addr_for_peer(s->addrs, s->n_addrs, rq->peer), buf, cap);
 }
 
+static bool tracker_address(const struct request *rq, int i, struct addr *out)
+{
+	const struct tracker_name *t;
+
+	if (i < 0)
+		return false;
+	t = &rq->t->cluster.trackers[i];
+	*out = *addr_for_peer(t->addrs, t->n_addrs, rq->peer);
+	out->port = t->port;
+	return true;
+}
+
 bool own_address(const struct request *rq, struct addr *out)
 {
-	const struct cluster *c = &rq->t->cluster;
-	const struct tracker_name *me;
+	return tracker_address(rq, rq->t->cluster.self, out);
+}
 
-	if (c->self < 0)
-		return false;
-	me = &c->trackers[c->self];
-	*out = *addr_for_peer(me->addrs, me->n_addrs, rq->peer);
-	out->port = me->port;
-	return true;
+bool leader_address(const struct request *rq, struct addr *out)
+{
+	return tracker_address(rq, rq->t->cluster.leader_at, out);
 }
 
 struct span text_field(struct span s)
@@ -291,6 +305,8 @@ static void on_closed(struct conn *c)
 	struct session *session = conn_data(c);
 	struct storage *s = session->joined;
 
+	if (session->follower)
+		lead_lost(t->lead, session);
 	session->joined = NULL;
 	if (!s || s->session != session)
 		return;

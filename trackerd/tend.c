@@ -18,13 +18,15 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "meta/writer.h"
+#include "trackerd/alive.h"
 
-#define LOG_SECONDS 60
+#define LOG_SECONDS   60
+#define ALIVE_SECONDS 300
 
 struct tend {
 	struct tracker *tracker;
 	struct timer *timer;
-	mono_t next_sweep, next_sample, next_log;
+	mono_t next_sweep, next_sample, next_log, next_alive;
 };
 
 /* --- samples ------------------------------------------------------------- */
@@ -204,14 +206,12 @@ static void on_second(void *arg)
 
 	if (t->stopping)
 		return;
-	if (t->elect_at != 0 && wall >= t->elect_at) {
-		t->elect_at = 0;
-		cluster_lead(&t->cluster, true);
-	}
 	if (due(&d->next_sweep, now, t->conf.check_active_interval))
 		cluster_sweep(&t->cluster, wall, t->conf.check_active_interval);
 	if (due(&d->next_sample, now, t->conf.sample_interval))
 		take_samples(t);
+	if (due(&d->next_alive, now, ALIVE_SECONDS))
+		alive_send(t);
 	if (due(&d->next_log, now, LOG_SECONDS))
 		log_tend();
 }
@@ -224,6 +224,7 @@ int tend_start(struct tracker *t, struct tend **out)
 	d->tracker = t;
 	d->next_sweep = now + (mono_t)t->conf.check_active_interval * MONO_SEC;
 	d->next_sample = now + (mono_t)t->conf.sample_interval * MONO_SEC;
+	d->next_alive = now + (mono_t)ALIVE_SECONDS * MONO_SEC;
 	d->timer = loop_every(t->loop, 1000, on_second, d);
 	if (!d->timer) {
 		free(d);

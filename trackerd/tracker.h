@@ -30,20 +30,27 @@ struct tracker {
 	struct persist *persist;
 	struct loop *loop;
 	struct hub *hub;
+	struct ally *ally; /* talks with the other trackers */
+	struct lead *lead;
 	struct out out;
 	unsigned ip_width;  /* 16 or 46 in replies */
 	int64_t started;    /* unix */
 	int64_t last_alive; /* of the previous life, 0 none */
 	int64_t full_told;  /* when FD-SPACE-02 was recorded last */
-	int64_t elect_at;   /* unix: leads again from then on, 0 no wait */
 	uint64_t requests, errors;
 	bool stopping;
 };
+
+/* What 64 tells: seconds in steps of 300 (cluster-protocol 4.2); leader.c. */
+int64_t tracker_running(const struct tracker *t);
+int64_t tracker_interval(const struct tracker *t); /* between its lives */
 
 /* What is kept for each connection. */
 struct session {
 	struct storage *joined; /* JOIN succeeded on this connection */
 	uint32_t told_leader;   /* leader changes it has heard of */
+	int follower;           /* 58 succeeded: index of the tracker + 1 */
+	uint32_t told_trunks;   /* trunk_changes of the last answer to 65 */
 };
 
 #endif

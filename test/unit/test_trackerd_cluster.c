@@ -506,9 +506,17 @@ static void test_a_tracker_finds_itself_and_learns_others(void **state)
 	assert_int_equal(cluster_trackers(&w.c, list, 2, &at, 22122), 0);
 	assert_int_equal(w.c.n_trackers, 3);
 	assert_int_equal(w.c.self, 1);
-	cluster_lead(&w.c, true);
-	cluster_lead(&w.c, true);
+	assert_true(cluster_set_leader(&w.c, 1));
+	assert_false(cluster_set_leader(&w.c, 1));
+	assert_true(w.c.leader);
 	assert_int_equal(w.c.leader_changes, 1);
+	assert_true(cluster_set_leader(&w.c, -1));
+	assert_false(w.c.leader);
+	assert_int_equal(w.c.leader_changes, 2);
+	/* Storages are told of this tracker only. */
+	assert_true(cluster_set_leader(&w.c, 0));
+	assert_true(cluster_set_leader(&w.c, 2));
+	assert_int_equal(w.c.leader_changes, 2);
 	cluster_fini(&w.c);
 }
 
