@@ -15,10 +15,8 @@
 #include "base/fs.h"
 #include "proto/kv.h"
 #include "proto/msg.h"
+#include "storaged/change.h"
 #include "storaged/handlers.h"
-#include "storaged/op.h"
-
-#define META_MAX 262144
 
 #define FLAG_OVERWRITE 'O'
 #define FLAG_MERGE     'M'
@@ -36,7 +34,7 @@ static int stat_file(const struct op_flow *op, struct stat *sb)
 
 static int side_file_ok(const struct stat *sb)
 {
-	if (!S_ISREG(sb->st_mode) || sb->st_size > META_MAX)
+	if (!S_ISREG(sb->st_mode) || sb->st_size > ATTR_MAX)
 		return -EIO;
 	return sb->st_size == 0 ? -ENOENT : 0;
 }
@@ -84,7 +82,7 @@ static int pack(struct op_flow *op, const struct kv_list *l)
 	free(op->text);
 	op->text = text;
 	op->text_n = n;
-	return n > META_MAX ? -EFBIG : 0;
+	return n > ATTR_MAX ? -EFBIG : 0;
 }
 
 /* op->text: as received, in; as it shall stand, out. */
@@ -123,11 +121,12 @@ static int settle_text(struct op_flow *op)
 	return rc;
 }
 
-/* A disk that is nearly full must take the text before it is committed. */
-static int stage_text(struct op_flow *op)
+int attr_reserve(struct op_flow *op)
 {
 	int rc;
 
+	if (op->text_n == 0 || !store_tight(op->path))
+		return 0;
 	op->piece = (const uint8_t *)op->text;
 	op->piece_n = op->text_n;
 	rc = op_write_temp(op);
@@ -144,9 +143,7 @@ static int prepare_step(struct op_flow *op)
 	if (rc < 0 || (op->size == 0 && op->flag == FLAG_MERGE))
 		return rc;
 	rc = settle_text(op);
-	if (rc == 0 && op->text_n > 0 && store_tight(op->path))
-		rc = stage_text(op);
-	return rc;
+	return rc < 0 ? rc : attr_reserve(op);
 }
 
 static int write_side_file(const struct op_flow *op, const char *file)
@@ -164,6 +161,7 @@ static int write_side_file(const struct op_flow *op, const char *file)
 	if (rc == 0 && sb.st_size > (off_t)op->text_n &&
 	    ftruncate(fd, (off_t)op->text_n) < 0)
 		rc = -errno;
+	op_set_mtime(op, fd);
 	close(fd);
 	return rc;
 }
@@ -181,6 +179,7 @@ static int replace_step(struct op_flow *op)
 		                                                     : 0;
 	if (!op->temp[0])
 		return write_side_file(op, file);
+	op_set_mtime(op, op->fd);
 	if (renameat(dir, op->temp, dir, file) < 0)
 		return -errno;
 	op->temp[0] = 0;
@@ -202,11 +201,11 @@ static void set_apply(struct op_flow *op)
 		op_disk(op, OP_WRITE, replace_step, set_answer);
 }
 
-static void set_commit(struct op_flow *op)
+void attr_commit(struct op_flow *op)
 {
 	struct op *row = &op->log.op;
 
-	if (op->rc < 0 || (op->size == 0 && op->flag == FLAG_MERGE)) {
+	if (op->rc < 0) {
 		op_reply(op, op->rc, NULL, 0);
 		return;
 	}
@@ -215,6 +214,14 @@ static void set_commit(struct op_flow *op)
 	row->bytes = op->text_n;
 	row->extra = (struct span){ op->text, op->text_n };
 	op_commit(op, set_apply);
+}
+
+static void set_commit(struct op_flow *op)
+{
+	if (op->rc == 0 && op->size == 0 && op->flag == FLAG_MERGE)
+		op_reply(op, 0, NULL, 0);
+	else
+		attr_commit(op);
 }
 
 static void set_held(struct op_flow *op)
@@ -245,7 +252,7 @@ static int set_decoded(struct op_flow *op, const struct framer *f)
 
 /* --- get --- */
 
-static int get_step(struct op_flow *op)
+int attr_read(struct op_flow *op)
 {
 	return read_meta(op, &op->text, &op->text_n);
 }
@@ -261,7 +268,7 @@ static void get_answer(struct op_flow *op)
 
 static void get_held(struct op_flow *op)
 {
-	op_disk(op, OP_LIGHT, get_step, get_answer);
+	op_disk(op, OP_LIGHT, attr_read, get_answer);
 }
 
 static int get_decoded(struct op_flow *op, const struct framer *f)

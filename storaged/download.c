@@ -213,7 +213,7 @@ static void prefetch_done(struct job *job)
 
 enum conn_take download_window(struct conn *c, int fd, off_t at, size_t n)
 {
-	struct op_flow *op = conn_data(c);
+	struct op_flow *op = op_of(c);
 	struct prefetch *p;
 
 	if (window_in_cache(fd, at, n))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -19,6 +20,20 @@
 /* "M00/00/00/" and a letter; a name without the M part has as many. */
 #define SHORTEST_NAME 11
 #define LONG_TEMP     (UINT64_C(16) << 20)
+
+struct op_flow *op_of(struct conn *c)
+{
+	struct op_conn *data = conn_data(c);
+
+	return &data->op;
+}
+
+void op_set_peer(struct op_flow *op, const char *id)
+{
+	struct op_conn *data = conn_data(op->conn);
+
+	str_copy(data->peer, sizeof(data->peer), id);
+}
 
 static void op_init(struct op_flow *op, struct conn *c)
 {
@@ -70,6 +85,9 @@ static void op_release(struct op_flow *op)
 	op->temp[0] = 0;
 	free(op->text);
 	op->text = NULL;
+	if (op->second.has)
+		busy_drop(&op->ctx->st->busy, &op->second.hold);
+	op->second.has = false;
 	if (op->has_hold)
 		busy_drop(&op->ctx->st->busy, &op->hold);
 	op->has_hold = false;
@@ -84,10 +102,28 @@ static void log_failure(const struct op_flow *op, int rc)
 	    errstr(rc));
 }
 
+/* What is here already is as good as done (cluster-protocol 3.11). */
+static void count_replica(struct op_flow *op, int rc)
+{
+	struct counters *n = &op->ctx->counters;
+	const struct op_conn *c = conn_data(op->conn);
+
+	count_add(n, STAT_total_sync_in_bytes, (int64_t)op->size);
+	if (rc < 0 && rc != -EEXIST)
+		return;
+	count_add(n, STAT_success_sync_in_bytes, (int64_t)op->size);
+	if (rc == 0)
+		count_set(n, STAT_last_sync_update, clock_wall_sec());
+	if (c->peer[0])
+		synced_note(&op->ctx->st->synced, c->peer, op->time);
+}
+
 static void op_count(struct op_flow *op, int rc)
 {
 	struct storage *st = op->ctx->st;
 
+	if (op->replica)
+		count_replica(op, rc);
 	if (op->handler->total != N_STATS)
 		count_op(&op->ctx->counters, op->handler->total, rc);
 	__atomic_fetch_add(&st->stat_changes, 1, __ATOMIC_RELAXED);
@@ -189,7 +225,7 @@ void op_piece_done(struct op_flow *op)
 
 static void on_request(struct conn *c, const struct framer *f)
 {
-	struct op_flow *op = conn_data(c);
+	struct op_flow *op = op_of(c);
 	int rc;
 
 	op_init(op, c);
@@ -208,7 +244,7 @@ static void on_request(struct conn *c, const struct framer *f)
 static enum conn_take on_content(struct conn *c, const void *p, size_t n,
     bool last)
 {
-	struct op_flow *op = conn_data(c);
+	struct op_flow *op = op_of(c);
 	int rc;
 
 	op->piece = p;
@@ -229,7 +265,7 @@ static enum conn_take on_content(struct conn *c, const void *p, size_t n,
 /* The peer left in the middle of its content, or between two requests. */
 static void on_closed(struct conn *c)
 {
-	struct op_flow *op = conn_data(c);
+	struct op_flow *op = op_of(c);
 
 	if (op->begun) {
 		op_count(op, -ECONNRESET);
@@ -308,14 +344,30 @@ static void on_held(struct job *job)
 	op->held(op);
 }
 
-void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
+static void on_second(struct job *job)
 {
-	struct span name = span_of(op->name);
+	struct op_flow *op =
+	    container_of(container_of(job, struct busy_hold, job),
+	        struct op_flow, second.hold);
 
-	/* A side file is its file's: both wait in one line. */
+	op->second.has = true;
+	op->second.held(op);
+}
+
+/* A side file is its file's: both wait in one line. */
+static struct span held_name(const char *text)
+{
+	struct span name = span_of(text);
+
 	if (name.n > 2 &&
 	    span_eq((struct span){ name.p + name.n - 2, 2 }, "-m"))
 		name.n -= 2;
+	return name;
+}
+
+static void hold_name(struct op_flow *op, struct span name,
+    void (*held)(struct op_flow *op))
+{
 	op->held = held;
 	op->hold.job.done = on_held;
 	op->hold.job.home = loop_mailbox(op->ctx->loop);
@@ -325,6 +377,42 @@ void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
 	} else {
 		op->keep = op->piece != NULL;
 	}
+}
+
+void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
+{
+	hold_name(op, held_name(op->name), held);
+}
+
+static void hold_second(struct op_flow *op)
+{
+	struct busy_hold *h = &op->second.hold;
+
+	h->job.done = on_second;
+	h->job.home = loop_mailbox(op->ctx->loop);
+	if (!busy_take(&op->ctx->st->busy, h, op->second.name))
+		return;
+	op->second.has = true;
+	op->second.held(op);
+}
+
+static int compare(struct span a, struct span b)
+{
+	int c = memcmp(a.p, b.p, size_min(a.n, b.n));
+
+	return c ? c : (int)a.n - (int)b.n;
+}
+
+/* All take the lesser name first, so no two wait for each other. */
+void op_hold_both(struct op_flow *op, void (*held)(struct op_flow *op))
+{
+	struct span a = held_name(op->name);
+	struct span b = held_name(op->other);
+	int c = compare(a, b);
+
+	op->second.held = held;
+	op->second.name = c < 0 ? b : a;
+	hold_name(op, c < 0 ? a : b, c ? hold_second : held);
 }
 
 /* --- the log --- */
@@ -344,7 +432,8 @@ void op_commit(struct op_flow *op, void (*next)(struct op_flow *op))
 
 	op_write_init(w);
 	row->at = clock_wall();
-	row->source_time = row->at / 1000;
+	row->replica = op->replica;
+	row->source_time = op->replica ? op->time : row->at / 1000;
 	row->client = span_of(conn_peer_ip(op->conn));
 	op->next = next;
 	w->write.job.done = on_committed;
@@ -429,4 +518,22 @@ int op_sync_dir(const struct store_path *p, const char *file)
 	rc = fs_sync_dir(fd);
 	close(fd);
 	return rc;
+}
+
+int op_sync_new(const struct op_flow *op, int fd, const char *file)
+{
+	if (!op->ctx->st->store.conf.full)
+		return 0;
+	if (fsync(fd) < 0)
+		return -errno;
+	return op_sync_dir(op->path, file);
+}
+
+void op_set_mtime(const struct op_flow *op, int fd)
+{
+	const struct timespec t[2] = { { 0, UTIME_OMIT },
+		{ (time_t)op->time, 0 } };
+
+	if (op->replica)
+		(void)futimens(fd, t);
 }

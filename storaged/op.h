@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One client operation on its way: decoded request, disk steps, the row in the
- * log, the answer. It lives in its connection (conn_data) and belongs to that
- * connection's loop, except while a step runs in a disk worker or its row is
- * at the log's writer.
+ * One operation on its way, of a client or of a peer that has done it already:
+ * decoded request, disk steps, the row in the log, the answer. It lives in its
+ *connection (conn_data) and belongs to that connection's loop, except while a
+ *step runs in a disk worker or its row is at the log's writer.
  *
  * What changes an existing file happens in this order, so that a crash at any
  * moment leaves nothing half done and nothing acknowledged undone:
@@ -41,11 +41,24 @@ struct op_flow {
 	struct busy_hold hold;
 	void (*held)(struct op_flow *op);
 	bool has_hold;
+	struct {
+		struct busy_hold hold;
+		struct span name;
+		void (*held)(struct op_flow *op);
+		bool has;
+	} second; /* of op_hold_both */
+
+	/* A peer's: done there already, at that time (unix). Such an
+	 * operation is recorded and counted, but not sent on. */
+	bool replica;
+	int64_t time;
+	enum op_code code; /* of the row it will have */
 
 	bool keep; /* the piece is needed when content() has returned */
 	bool lent; /* content() has said so */
 	bool last; /* the piece ends the content */
 	bool begun;
+	bool has_meta; /* of a delete: metadata goes with the file */
 
 	char name[OP_NAME_SIZE];  /* remote name without group */
 	char other[OP_NAME_SIZE]; /* master, old name */
@@ -72,6 +85,9 @@ struct op_flow {
  * or the name of the staged file below data/ (".incoming/..."). */
 #define OP_INLINE_MAX     4096
 #define OP_CONTENT_INLINE '='
+/* The extra of a row of create by a peer may be the name of the staged file,
+ * too; that of a delete is OP_WITH_META when there was metadata. */
+#define OP_WITH_META "m"
 
 struct handler {
 	/* Decodes; -errno is answered (and the rest drained). 0: under way. */
@@ -81,9 +97,19 @@ struct handler {
 	enum stat_index total; /* counter pair, N_STATS none */
 };
 
+/* What a connection keeps: the operation under way, and from one to the next
+ * the id of the peer that said who it is, "" for clients. */
+struct op_conn {
+	struct op_flow op;
+	char peer[STORAGE_ID_SIZE + 1];
+};
+
 /* The app of every hub. */
 extern const struct conn_app op_app;
-#define OP_DATA_SIZE sizeof(struct op_flow)
+#define OP_DATA_SIZE sizeof(struct op_conn)
+struct op_flow *op_of(struct conn *c);
+/* From now on the operations on this connection count for that peer. */
+void op_set_peer(struct op_flow *op, const char *id);
 
 /* NULL: not a command of ours. handlers.h */
 const struct handler *handler_of(uint8_t command);
@@ -99,9 +125,11 @@ void op_disk(struct op_flow *op, enum op_weight weight,
     int (*step)(struct op_flow *op), void (*next)(struct op_flow *op));
 /* Takes the name in op->name for this operation; then held(op). */
 void op_hold(struct op_flow *op, void (*held)(struct op_flow *op));
-/* Appends op->log.op (name, size ... filled by the caller; client and time
- * are filled here); then next with op->rc. */
-/* ... in one go with all others of this turn of the loop (loop.h). */
+/* The same with the names in op->name and op->other. */
+void op_hold_both(struct op_flow *op, void (*held)(struct op_flow *op));
+/* Appends op->log.op (name, size ... filled by the caller; client, times and
+ * whose it is are filled here) in one go with all others of this turn of the
+ * loop (loop.h); then next with op->rc. */
 void op_commit(struct op_flow *op, void (*next)(struct op_flow *op));
 /* loop_at_turn_end: commits what the turn queued; arg: struct loop_ctx. */
 void op_turn_end(void *arg);
@@ -132,5 +160,9 @@ int op_disk_path(const struct op_flow *op, const char *suffix, char *out);
 /* Steps shared by several commands. */
 int op_write_temp(struct op_flow *op); /* appends piece to op->temp */
 int op_sync_dir(const struct store_path *p, const char *file);
+/* Under durability = full: a new file and its name are on the disk. */
+int op_sync_new(const struct op_flow *op, int fd, const char *file);
+/* A peer's file has the time of its last operation, which peers ask for. */
+void op_set_mtime(const struct op_flow *op, int fd);
 
 #endif

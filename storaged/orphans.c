@@ -203,6 +203,7 @@ static bool is_whole(const struct store_path *p, const char *dir,
 	o->size = fileid_size(&fn.id);
 	o->crc = fn.id.crc;
 	o->time = fn.id.time;
+	o->source = fn.id.source;
 	whole = fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode) &&
 	        (uint64_t)sb.st_size == o->size && sum_matches(fd, o->crc);
 	close(fd);

@@ -39,7 +39,8 @@ struct orphan {
 	char name[FILE_NAME_MAX + 1]; /* remote name */
 	uint64_t size;
 	uint32_t crc;
-	int64_t time; /* unix, from the name */
+	int64_t time;    /* unix, from the name */
+	uint32_t source; /* from the name */
 };
 
 struct orphan_sweep {

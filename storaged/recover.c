@@ -4,7 +4,7 @@
  * operation that made or removed it, changed its length, or set its metadata;
  * the second carries out those last ones of the tail again. Each is idempotent.
  *
- * The first pass goes back TAIL_ROWS rows, however old: it decides which files
+ * The first pass goes back a million rows, however old: it decides which files
  * are nobody's, and the clock may have been set while the daemon ran. A file
  * made before the oldest row it has read is left alone.
  */
@@ -25,11 +25,11 @@
 #include "meta/oplog.h"
 #include "storaged/op.h"
 #include "storaged/orphans.h"
+#include "storaged/recover_tail.h"
 
-#define TAIL_MS   INT64_C(600000)
-#define TAIL_ROWS 1000000
-#define SLACK_MS  INT64_C(60000) /* rows are not quite in order of time */
-#define PAGE      1000
+#define TAIL_MS  INT64_C(600000)
+#define SLACK_MS INT64_C(60000) /* rows are not quite in order of time */
+#define PAGE     1000
 
 struct recovery {
 	struct stores *stores;
@@ -39,6 +39,7 @@ struct recovery {
 	uint64_t last; /* sequence number of the row just read */
 	wall_t first_at;
 	uint64_t first_failed; /* 0: none */
+	uint32_t source;       /* in the names made here */
 };
 
 /* Where a name lives; NULL when the name or its path is none of ours. */
@@ -55,15 +56,26 @@ static struct store_path *locate(struct recovery *r, struct span name,
 
 /* --- pass 1 --- */
 
-/* What was done to an earlier file of that name is over. */
-static void note_presence(struct recovery *r, struct span name, uint64_t seq,
-    bool gone)
+/* Does the row name a staged file? Others have a master there, or nothing. */
+static bool is_staged(struct span extra)
+{
+	const struct span dir = span_of(STORE_INCOMING "/");
+
+	return extra.n > dir.n && memcmp(extra.p, dir.p, dir.n) == 0;
+}
+
+/* What was done to an earlier file of that name is over; but a file that a
+ * peer has sent again keeps its metadata. */
+static void note_presence(struct recovery *r, struct span name,
+    const struct op *op, bool gone)
 {
 	struct name_note *n = names_note(&r->names, name);
 
-	n->presence = seq;
+	n->presence = op->seq;
 	n->gone = gone;
-	n->length = n->meta = 0;
+	n->length = 0;
+	if (op->code != OP_CREATE || !is_staged(op->extra))
+		n->meta = 0;
 }
 
 static int note(void *arg, const struct op *op)
@@ -77,11 +89,11 @@ static int note(void *arg, const struct op *op)
 	case OP_CREATE:
 	case OP_LINK:
 	case OP_DELETE:
-		note_presence(r, op->name, op->seq, op->code == OP_DELETE);
+		note_presence(r, op->name, op, op->code == OP_DELETE);
 		break;
 	case OP_RENAME:
-		note_presence(r, op->name, op->seq, false);
-		note_presence(r, op->extra, op->seq, true);
+		note_presence(r, op->name, op, false);
+		note_presence(r, op->extra, op, true);
 		break;
 	case OP_APPEND:
 	case OP_MODIFY:
@@ -117,7 +129,8 @@ static int redo_delete(struct recovery *r, const struct op *op)
 
 	if (!p)
 		return 0;
-	remove_target(p, file);
+	if (!op->replica)
+		remove_target(p, file);
 	if (unlinkat(p->data_fd, file, 0) == 0)
 		removed = 1;
 	else if (errno != ENOENT)
@@ -317,6 +330,28 @@ static int redo_content(struct recovery *r, const struct op *op)
 	                                           : redo_staged(r, op);
 }
 
+/* A file that a peer has sent is staged and has not got its name yet. */
+static int redo_create(struct recovery *r, const struct op *op)
+{
+	char file[FILEID_DISK_MAX];
+	char temp[STORE_TEMP_MAX];
+	struct store_path *p = locate(r, op->name, "", file);
+	bool whole;
+	int fd;
+
+	if (!p || !is_staged(op->extra) ||
+	    !str_copy_span(temp, sizeof(temp), op->extra))
+		return 0;
+	fd = openat(p->data_fd, temp, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	whole = is_whole(fd, op);
+	close(fd);
+	if (!whole)
+		return -EBADMSG;
+	return renameat(p->data_fd, temp, p->data_fd, file) < 0 ? -errno : 1;
+}
+
 static int redo_one(struct recovery *r, const struct op *op)
 {
 	/* Pass 1 has made a note of each. */
@@ -325,6 +360,8 @@ static int redo_one(struct recovery *r, const struct op *op)
 	bool gone = n->gone;
 
 	switch (op->code) {
+	case OP_CREATE:
+		return n->presence == op->seq ? redo_create(r, op) : 0;
 	case OP_DELETE:
 		return n->presence == op->seq ? redo_delete(r, op) : 0;
 	case OP_RENAME:
@@ -343,17 +380,30 @@ static int redo_one(struct recovery *r, const struct op *op)
 	}
 }
 
+/* A peer's file has the time of its last operation there. */
+static void settle_time(struct recovery *r, const struct op *op)
+{
+	const struct timespec t[2] = { { 0, UTIME_OMIT },
+		{ (time_t)op->source_time, 0 } };
+	bool side = op->code == OP_SET_META;
+	char file[FILEID_DISK_MAX];
+	struct store_path *p = locate(r, op->name, side ? "-m" : "", file);
+
+	if (p && op->replica && op->code != OP_RENAME)
+		(void)utimensat(p->data_fd, file, t, AT_SYMLINK_NOFOLLOW);
+}
+
 static int redo(void *arg, const struct op *op)
 {
 	struct recovery *r = arg;
 	int rc;
 
 	r->last = op->seq;
-	if (op->replica)
-		return 0;
 	rc = redo_one(r, op);
-	if (rc > 0)
+	if (rc > 0) {
 		r->result->redone++;
+		settle_time(r, op);
+	}
 	if (rc < 0) {
 		r->result->failed++;
 		if (!r->first_failed)
@@ -365,72 +415,7 @@ static int redo(void *arg, const struct op *op)
 	return 0;
 }
 
-/* --- the tail --- */
-
-static int take_time(void *arg, const struct op *op)
-{
-	*(wall_t *)arg = op->at;
-	return 1;
-}
-
-/* The sequence number before the first row not older than `since`, between
- * the two given. */
-static uint64_t row_before(struct db *log, uint64_t low, uint64_t high,
-    wall_t since)
-{
-	while (low < high) {
-		uint64_t mid = low + (high - low) / 2;
-		wall_t at = 0;
-
-		if (oplog_read(log, mid, 1, take_time, &at) < 0)
-			return low;
-		if (at < since)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-/* The first row that is known not to have been applied; 0: none. */
-static uint64_t unapplied(struct db *log)
-{
-	char text[32] = "";
-	int64_t seq = 0;
-
-	if (db_mark_get(log, MARK_UNAPPLIED, text, sizeof(text)) < 0 ||
-	    str_to_i64(text, &seq) < 0 || seq < 0)
-		return 0;
-	return (uint64_t)seq;
-}
-
-struct tail {
-	uint64_t noted; /* pass 1 reads the rows after this one */
-	uint64_t redone;
-};
-
-static struct tail tail_of(struct db *log, uint64_t last, wall_t since)
-{
-	uint64_t floor = less(oplog_first(log), 1);
-	uint64_t missed = unapplied(log);
-	struct tail t = { less(last, TAIL_ROWS), 0 };
-
-	if (t.noted < floor)
-		t.noted = floor;
-	t.redone = row_before(log, t.noted, last, since);
-	if (missed && t.redone >= missed)
-		t.redone = missed - 1;
-	if (t.redone < floor)
-		t.redone = floor;
-	if (t.noted > t.redone)
-		t.noted = t.redone;
-	return t;
-}
+/* --- both passes --- */
 
 static int walk(struct recovery *r, uint64_t after,
     int (*each)(void *arg, const struct op *op))
@@ -444,15 +429,6 @@ static int walk(struct recovery *r, uint64_t after,
 	return n;
 }
 
-static wall_t last_time(struct db *log, uint64_t last)
-{
-	wall_t at = 0;
-
-	if (last > 0)
-		(void)oplog_read(log, last - 1, 1, take_time, &at);
-	return at;
-}
-
 /* What still cannot be carried out is tried again at the next start. */
 static int mark_failed(struct recovery *r)
 {
@@ -461,16 +437,18 @@ static int mark_failed(struct recovery *r)
 	if (r->first_failed)
 		snprintf(text, sizeof(text), "%llu",
 		    (unsigned long long)r->first_failed);
-	else if (unapplied(r->log) == 0)
+	else if (tail_unapplied(r->log) == 0)
 		return 0;
 	return db_mark_set(r->log, MARK_UNAPPLIED, text);
 }
 
+/* A file made elsewhere was a peer's to send, and is not sent on. */
 static int record_orphan(void *arg, const struct orphan *o)
 {
 	struct recovery *r = arg;
 	struct op_write w = { .op = { .code = OP_CREATE,
 		                  .at = clock_wall(),
+		                  .replica = o->source != r->source,
 		                  .source_time = o->time,
 		                  .name = span_of(o->name),
 		                  .size = o->size,
@@ -514,19 +492,22 @@ static void sweep(struct recovery *r, wall_t since)
 	r->result->recorded = orphans.recorded;
 }
 
-int recover_run(struct stores *s, struct db *log, int64_t since_ms,
-    struct recover_result *out)
+int recover_run(struct stores *s, struct db *log,
+    const struct recover_from *from, struct recover_result *out)
 {
-	struct recovery r = { .stores = s, .log = log, .result = out };
+	struct recovery r = { .stores = s,
+		.log = log,
+		.result = out,
+		.source = from->source };
 	uint64_t total;
 	uint64_t last = oplog_last(log, &total);
-	wall_t since = last_time(log, last) - TAIL_MS;
+	wall_t since = tail_end(log, last) - TAIL_MS;
 	struct tail tail;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (since < since_ms)
-		since = since_ms;
+	if (since < from->since_ms)
+		since = from->since_ms;
 	tail = tail_of(log, last, since);
 	names_init(&r.names);
 	rc = walk(&r, tail.noted, note);

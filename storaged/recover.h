@@ -29,10 +29,15 @@ struct recover_result {
 	uint64_t failed;   /* operations that still cannot be carried out */
 };
 
-/* since_ms: when the run that did not stop cleanly began; files older than
- * that are never touched. 0 or -errno. */
-int recover_run(struct stores *s, struct db *log, int64_t since_ms,
-    struct recover_result *out);
+struct recover_from {
+	int64_t since_ms; /* when the run that did not stop cleanly began; files
+	                     older than that are never touched */
+	uint32_t source;  /* in the names of files that were made here */
+};
+
+/* 0 or -errno. */
+int recover_run(struct stores *s, struct db *log,
+    const struct recover_from *from, struct recover_result *out);
 /* After a clean stop: only empties .incoming. */
 void recover_clean(struct stores *s);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delete (client-protocol 4.8): the row is committed first, then the file goes
- * with its metadata. A crash in between is finished by recovery.
+ * Delete (client-protocol 4.8, cluster-protocol 3.4): the row is committed
+ * first, then the file goes with its metadata. A crash in between is finished
+ * by recovery. The row says whether there was metadata, for the peers that
+ * delete it by its own name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +13,8 @@
 #include <unistd.h>
 
 #include "proto/msg.h"
+#include "storaged/change.h"
 #include "storaged/handlers.h"
-#include "storaged/op.h"
 
 /* op->flag: what the name turned out to be. */
 enum { IS_FILE, IS_LINK, IS_META };
@@ -41,10 +43,14 @@ static int look_step(struct op_flow *op)
 		op->flag = IS_META;
 	else
 		op->flag = S_ISLNK(sb.st_mode) ? IS_LINK : IS_FILE;
+	op->has_meta =
+	    op->flag != IS_META && op_disk_path(op, "-m", file) == 0 &&
+	    fstatat(op->path->data_fd, file, &sb, AT_SYMLINK_NOFOLLOW) == 0;
 	return 0;
 }
 
-/* A slave made as a link: its target is a file of its own that goes, too. */
+/* A slave made as a link: its target is a file of its own that goes, too. (A
+ * peer deletes both by name.) */
 static void remove_target(const struct op_flow *op, const char *file)
 {
 	char target[PATH_MAX];
@@ -64,7 +70,7 @@ static int remove_step(struct op_flow *op)
 
 	if (rc < 0)
 		return rc;
-	if (op->flag == IS_LINK)
+	if (op->flag == IS_LINK && !op->replica)
 		remove_target(op, file);
 	if (unlinkat(op->path->data_fd, file, 0) < 0 && errno != ENOENT)
 		return -errno;
@@ -78,7 +84,7 @@ static void remove_answer(struct op_flow *op)
 {
 	if (op->rc < 0)
 		op_not_applied(op);
-	else
+	else if (!op->replica)
 		count_set(&op->ctx->counters, STAT_last_source_update,
 		    clock_wall_sec());
 	op_reply(op, op->rc, NULL, 0);
@@ -103,6 +109,8 @@ static void remove_commit(struct op_flow *op)
 	row->code = OP_DELETE;
 	row->name = span_of(op->name);
 	row->size = op->result;
+	if (op->has_meta)
+		row->extra = span_of(OP_WITH_META);
 	if (op->flag == IS_META) {
 		/* The metadata of the file without "-m" is set to nothing. */
 		row->code = OP_SET_META;
@@ -117,6 +125,11 @@ static void remove_held(struct op_flow *op)
 	op_disk(op, OP_LIGHT, look_step, remove_commit);
 }
 
+void remove_begin(struct op_flow *op)
+{
+	op_hold(op, remove_held);
+}
+
 static int remove_decoded(struct op_flow *op, const struct framer *f)
 {
 	struct msg_file_ref m;
@@ -125,7 +138,7 @@ static int remove_decoded(struct op_flow *op, const struct framer *f)
 	    op_check_group(op, m.group) < 0 ||
 	    op_set_name(op, m.name, 1, FILE_NAME_MAX) < 0)
 		return -EINVAL;
-	op_hold(op, remove_held);
+	remove_begin(op);
 	return 0;
 }
 

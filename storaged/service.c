@@ -88,14 +88,15 @@ static int open_stores(struct storage *st, char *err, size_t cap)
 static int recover(struct storage *st, struct db *log, char *err, size_t cap)
 {
 	struct recover_result r;
-	int64_t since = unclean_since(log);
+	const struct recover_from from = { unclean_since(log),
+		st->me.name_source };
 	int rc;
 
-	if (since == 0) {
+	if (from.since_ms == 0) {
 		recover_clean(&st->store);
 		return 0;
 	}
-	rc = recover_run(&st->store, log, since, &r);
+	rc = recover_run(&st->store, log, &from, &r);
 	if (rc < 0) {
 		snprintf(err, cap, "recovery cannot read the log: %s",
 		    errstr(rc));

@@ -68,15 +68,6 @@ static void settle_mtime(const struct op_flow *op, int fd)
 		(void)futimens(fd, t);
 }
 
-static int sync_new_file(const struct op_flow *op, int fd, const char *file)
-{
-	if (!op->ctx->st->store.conf.full)
-		return 0;
-	if (fsync(fd) < 0)
-		return -errno;
-	return op_sync_dir(op->path, file);
-}
-
 static int create_final(struct op_flow *op, char *file)
 {
 	int fd = -1;
@@ -110,7 +101,7 @@ static int write_whole(struct op_flow *op)
 		rc = fs_write_all(fd, op->piece, op->piece_n);
 	if (rc == 0) {
 		settle_mtime(op, fd);
-		rc = sync_new_file(op, fd, file);
+		rc = op_sync_new(op, fd, file);
 	}
 	close(fd);
 	if (rc < 0)
@@ -149,7 +140,7 @@ static int publish_temp(struct op_flow *op)
 		return rc;
 	op->temp[0] = 0;
 	settle_mtime(op, op->fd);
-	rc = sync_new_file(op, op->fd, file);
+	rc = op_sync_new(op, op->fd, file);
 	close(op->fd);
 	op->fd = -1;
 	if (rc < 0)

@@ -135,7 +135,9 @@ static void row_of(struct site *t, enum op_code code, const char *name)
 
 static void recover(struct site *t)
 {
-	assert_int_equal(recover_run(&t->s, t->log, t->since, &t->r), 0);
+	const struct recover_from from = { t->since, 0x0100000a };
+
+	assert_int_equal(recover_run(&t->s, t->log, &from, &t->r), 0);
 }
 
 /* Recovers twice: the second time there is nothing left to do. */
