@@ -103,6 +103,10 @@ handler handle_delete_storage, handle_delete_group, handle_set_trunk;
 handler handle_get_leader, handle_tracker_status, handle_reselect;
 handler handle_join_leader, handle_ping_leader;
 handler handle_next_leader, handle_commit_leader;
+/* sysfile_serve.c: the cluster for another tracker */
+handler handle_sys_files_start, handle_get_sys_file, handle_sys_files_end;
+/* The connection of this session is gone. */
+void sysfiles_release(struct tracker *t, const struct session *session);
 handler handle_active_test;
 
 /* The hub's callbacks. */

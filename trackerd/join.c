@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "trackerd/bootstrap.h"
 #include "trackerd/handlers.h"
 #include "trackerd/lead.h"
 
 #define TRACKER_LINE_MAX 100
 #define COUNT_MAX        256
+#define HELD             (-1) /* no answer yet; no status is negative */
 
 /* Who joins, as found by the checks. */
 struct joiner {
@@ -78,7 +80,8 @@ static int parse_trackers(struct request *rq, const struct msg_join *m,
 	return 0;
 }
 
-/* Item 6: is this tracker among those the storage knows? */
+/* Item 6: is this tracker among those the storage knows? Item 5: HELD when
+ * the others have to be asked first. */
 static int check_trackers(struct request *rq, const struct msg_join *m)
 {
 	struct tracker *t = rq->t;
@@ -96,7 +99,8 @@ static int check_trackers(struct request *rq, const struct msg_join *m)
 		    "its tracker list does not hold this tracker's address "
 		    "and port; correct tracker_server there or port here");
 	lead_learnt(t->lead);
-	return 0;
+	return bootstrap_holds(rq, list, (size_t)m->tracker_count, &at) ? HELD
+	                                                                : 0;
 }
 
 /* Item 7. */
@@ -297,6 +301,6 @@ void handle_join(struct request *rq, const void *in)
 	}
 	if (rc == 0)
 		rc = admit(rq, &j);
-	if (rc != 0)
+	if (rc != 0 && rc != HELD)
 		reply_status(rq, rc);
 }

@@ -22,7 +22,9 @@
 #include "base/macros.h"
 #include "trackerd/alive.h"
 #include "trackerd/ally.h"
+#include "trackerd/bootstrap.h"
 #include "trackerd/handlers.h"
+#include "trackerd/keeper.h"
 #include "trackerd/lead.h"
 #include "trackerd/restore.h"
 #include "trackerd/tend.h"
@@ -280,7 +282,8 @@ static int open_cluster(struct server *s)
 	struct cluster_watch watch = { .status = persist_status,
 		.drop_storage = persist_drop_storage,
 		.drop_group = persist_drop_group,
-		.change = persist_change };
+		.change = persist_change,
+		.drop_changes = persist_drop_changes };
 	int64_t in_file;
 	int rc = persist_open(t->conf.base_path, &t->cluster, &t->persist,
 	    s->err, sizeof(s->err));
@@ -296,6 +299,9 @@ static int open_cluster(struct server *s)
 		    "and -shm files away: the cluster is learnt again from "
 		    "its storages within a heartbeat",
 		    t->conf.base_path, errstr(rc));
+	rc = keeper_adopt(t, s->err, sizeof(s->err));
+	if (rc < 0)
+		return rc;
 	in_file = alive_read(t->conf.base_path);
 	if (in_file > t->last_alive)
 		t->last_alive = in_file;
@@ -335,11 +341,14 @@ static int start_loop(struct server *s)
 
 	signal(SIGPIPE, SIG_IGN);
 	loop_at_turn_end(t->loop, on_turn_end, s);
+	t->bootstrap = bootstrap_new(t);
 	rc = persist_start(t->persist, t->loop);
 	if (rc == 0)
 		rc = ally_start(t, &t->ally);
 	if (rc == 0)
 		rc = lead_start(t, &t->lead);
+	if (rc == 0)
+		rc = keeper_start(t, &t->keeper);
 	if (rc == 0)
 		rc = tend_start(t, &s->tend);
 	if (rc == 0)
@@ -386,10 +395,13 @@ static void close_all(struct server *s)
 	tend_stop(s->tend);
 	timer_free(s->stop_timer);
 	ally_free(t->ally);
+	keeper_stop(t->keeper);
+	bootstrap_free(t->bootstrap);
 	lead_free(t->lead);
 	persist_close(t->persist);
 	if (t->hub)
 		hub_free(t->hub);
+	sysfiles_free(&t->lent);
 	if (t->loop)
 		loop_free(t->loop);
 	cluster_fini(&t->cluster);

@@ -23,6 +23,9 @@ static const struct handler_row rows[] = {
 	{ CMD_join_leader, ANYONE, 0, 0, handle_join_leader },
 	{ CMD_change_status, JOINED, 0, 0, handle_change_status },
 	{ CMD_get_my_ip, ANYONE, 0, 0, handle_get_my_ip },
+	{ CMD_get_sys_files_start, ANYONE, 0, 0, handle_sys_files_start },
+	{ CMD_get_sys_files_end, ANYONE, 0, 0, handle_sys_files_end },
+	{ CMD_get_one_sys_file, ANYONE, 0, 0, handle_get_sys_file },
 	{ CMD_tracker_get_status, ANYONE, 0, 0, handle_tracker_status },
 	{ CMD_ping_leader, ANYONE, 0, 12, handle_ping_leader },
 	{ CMD_notify_next_leader, ANYONE, 0, 0, handle_next_leader },
@@ -307,6 +310,7 @@ static void on_closed(struct conn *c)
 
 	if (session->follower)
 		lead_lost(t->lead, session);
+	sysfiles_release(t, session);
 	session->joined = NULL;
 	if (!s || s->session != session)
 		return;

@@ -16,6 +16,7 @@
 #include "trackerd/conf.h"
 #include "trackerd/ids.h"
 #include "trackerd/persist.h"
+#include "trackerd/sysfile.h"
 
 /* A body under construction; grows, is used again for each reply. */
 struct out {
@@ -32,6 +33,10 @@ struct tracker {
 	struct hub *hub;
 	struct ally *ally; /* talks with the other trackers */
 	struct lead *lead;
+	struct bootstrap *bootstrap;
+	struct keeper *keeper;
+	struct sysfiles lent; /* to the connection that asked with 61 */
+	const struct session *lent_to;
 	struct out out;
 	unsigned ip_width;  /* 16 or 46 in replies */
 	int64_t started;    /* unix */
