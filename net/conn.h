@@ -109,6 +109,11 @@ void conn_drop_room(struct conn *c);
  * (client-protocol 1.4). */
 #define CONN_WINDOW ((size_t)2 * 1024 * 1024)
 void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n);
+/* The first n bytes of the file, so too, but the header announces
+ * CONN_ENDLESS bytes, which means until the connection ends; it is closed then
+ * (cluster-protocol 3.12). */
+#define CONN_ENDLESS (UINT64_C(1) << 58)
+void conn_reply_endless(struct conn *c, int fd, uint64_t n);
 /* The piece or window that a handler said it borrowed. */
 void conn_give_back(struct conn *c);
 /* After the answer, if one is owed, or at once. */

@@ -141,7 +141,9 @@ void conn_reply_room(struct conn *c, size_t n)
 		conn_watch_write(c, true);
 }
 
-void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n)
+/* announced: what the header says. */
+static void reply_file(struct conn *c, int fd, off_t at, uint64_t n,
+    uint64_t announced)
 {
 	uint8_t head[HEADER_SIZE];
 
@@ -150,7 +152,7 @@ void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n)
 		answer_is_late(c);
 		return;
 	}
-	header_put(head, n, CMD_RESPONSE, 0);
+	header_put(head, announced, CMD_RESPONSE, 0);
 	begin_reply(c, 0, n);
 	c->file = fd;
 	c->file_at = at;
@@ -160,6 +162,17 @@ void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n)
 		conn_output(c);
 	else if (c->state == CONN_REPLY)
 		conn_watch_write(c, true);
+}
+
+void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n)
+{
+	reply_file(c, fd, at, n, n);
+}
+
+void conn_reply_endless(struct conn *c, int fd, uint64_t n)
+{
+	c->close_after = true;
+	reply_file(c, fd, 0, n, CONN_ENDLESS);
 }
 
 /* Has the next window brought into memory; false: a worker does that. */
