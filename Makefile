@@ -129,15 +129,21 @@ replay: $(REPLAY_BIN)
 fuzz: tools/fuzz.sh
 	sh tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-# --- a library that lets system calls fail, for test_faults.py -------------
+# --- what the end-to-end tests let fail: system calls, and a network -------
 FAULT_LIB := $(BUILD)/test/fault/fail.so
+SWITCH := $(BUILD)/test/fault/switch
 
 $(FAULT_LIB): test/fault/fail.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared -o $@ $<
 
-fault-lib: $(FAULT_LIB)
+$(SWITCH): test/fault/switch.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -o $@ $<
+
+fault-lib: $(FAULT_LIB) $(SWITCH)
 
 # --- benchmarks ----------------------------------------------------------
 BENCH_LOAD := $(sort $(wildcard test/bench/load*.c))

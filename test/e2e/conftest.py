@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+import farm
 import harness
 
 DEFAULT_LIMIT = 120  # seconds a test may take
@@ -73,22 +74,34 @@ def cluster(request):
 class Maker:
     """Makes clusters that belong to one test: fresh(paths=2, ...)."""
 
-    def __init__(self, name):
+    def __init__(self, name, kind):
         self.name = name
+        self.kind = kind
         self.clusters = []
 
     def __call__(self, start=True, **wanted):
-        made = harness.Cluster(self.name, **wanted)
+        made = self.kind(self.name, **wanted)
         self.clusters.append(made)
         return made.start() if start else made
 
 
-@pytest.fixture
-def fresh(request):
-    maker = Maker(request.node.name.split("[")[0].replace("test_", "")[:40])
+def makers(request, kind):
+    name = request.node.name.split("[")[0].replace("test_", "")[:40]
+    maker = Maker(name, kind)
     yield maker
     for made in maker.clusters:
         made.close()
+
+
+@pytest.fixture
+def fresh(request):
+    yield from makers(request, harness.Cluster)
+
+
+@pytest.fixture
+def farms(request):
+    """Makes clusters of several trackers and storages: see farm.py."""
+    yield from makers(request, farm.Farm)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ TRACKERD = os.environ.get("FDFS_TRACKERD", str(BIN / "fdfs-trackerd"))
 STORAGED = os.environ.get("FDFS_STORAGED", str(BIN / "fdfs-storaged"))
 STOCK = Path(TRACKERD).name == "fdfs_trackerd"  # the harness checks itself
 OURS = (TRACKERD, STORAGED)
+CLONE_NEWNET = 0x40000000
 
 
 def wait_until(condition, deadline=10.0, what=None):
@@ -71,10 +72,6 @@ def mixed_programs():
     return storaged and (TRACKERD, storaged)
 
 
-def _die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
 class Network:
     """Hands out loopback addresses that no other scenario uses."""
 
@@ -114,7 +111,6 @@ class Daemon:
     """One daemon: its configuration, its process, its log."""
 
     log_name = None
-    stock_pid = None
 
     def __init__(self, program, base, address, conf):
         self.program = program
@@ -126,7 +122,7 @@ class Daemon:
         self.env = {}  # added to the environment of the program
         self.conf_path = self.base / self.log_name.replace(".log", ".conf")
         self.process = None
-        self.stock = None
+        self.netns = None  # path of the network namespace it runs in
         self.base.mkdir(parents=True, exist_ok=True)
 
     def write_conf(self):
@@ -144,22 +140,22 @@ class Daemon:
         """Starts the program and does not wait for anything."""
         assert not self.alive(), "already running"
         self.write_conf()
+        foreground = ["-N"] if self.is_stock else []
+        environment = stock_env() if self.is_stock else os.environ
         with open(self.stderr_path, "ab") as err:
             self.process = subprocess.Popen(
-                [self.program, str(self.conf_path)], stdin=subprocess.DEVNULL,
-                stdout=err, stderr=err, preexec_fn=_die_with_parent,
-                env=stock_env() if self.is_stock
-                else {**os.environ, **self.env})
-        if self.is_stock:
-            self.process.wait(30)
-            self.stock = wait_until(self._stock_pid, 20, "stock pid file")
+                [self.program, *foreground, str(self.conf_path)],
+                stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                preexec_fn=self._enter, env={**environment, **self.env})
 
-    def _stock_pid(self):
-        try:
-            pid = int((self.base / "data" / self.stock_pid).read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if Path(f"/proc/{pid}").exists() else None
+    def _enter(self):
+        """In the new process: its network, and an end with ours."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if self.netns:
+            fd = os.open(self.netns, os.O_RDONLY)
+            if libc.setns(fd, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+        libc.prctl(1, signal.SIGKILL)
 
     def answers(self):
         try:
@@ -188,35 +184,26 @@ class Daemon:
 
     @property
     def pid(self):
-        if self.is_stock:
-            return self.stock
         return self.process and self.process.pid
 
     def alive(self):
-        if self.is_stock:
-            return bool(self.stock) and Path(f"/proc/{self.stock}").exists()
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number):
         os.kill(self.pid, number)
 
-    def _wait_gone(self, deadline):
-        if self.is_stock:
-            wait_until(lambda: not self.alive(), deadline, "stock daemon ends")
-            return 0
-        return self.process.wait(deadline)
 
     def stop(self, deadline=10.0):
         """SIGTERM; gives the exit status."""
         if not self.alive():
             return None
         self.signal(signal.SIGTERM)
-        return self._wait_gone(deadline)
+        return self.process.wait(deadline)
 
     def kill(self):
         if self.alive():
             self.signal(signal.SIGKILL)
-            self._wait_gone(10)
+            self.process.wait(10)
 
     def restart(self):
         self.stop()
@@ -263,7 +250,6 @@ class Daemon:
 
 class Tracker(Daemon):
     log_name = "trackerd.log"
-    stock_pid = "fdfs_trackerd.pid"
 
     def __init__(self, program, base, address, extra):
         super().__init__(program, base, address, {
@@ -292,11 +278,11 @@ class Tracker(Daemon):
 
 class Storage(Daemon):
     log_name = "storaged.log"
-    stock_pid = "fdfs_storaged.pid"
 
     def __init__(self, program, base, address, tracker, paths, extra):
         self.group = extra.get("group_name", "group1")
-        self.tracker = tracker
+        self.trackers = tracker if isinstance(tracker, list) else [tracker]
+        self.tracker = self.trackers[0]
         self.paths = [Path(base) / f"path{i}" for i in range(paths)]
         conf = {
             "group_name": self.group, "bind_addr": address[0],
@@ -306,7 +292,7 @@ class Storage(Daemon):
             "thread_stack_size": "512KB", "heart_beat_interval": 1,
             "stat_report_interval": 1, "sync_binlog_buff_interval": 1,
             "subdir_count_per_path": 4, "store_path_count": paths,
-            "tracker_server": "%s:%d" % tracker.address}
+            "tracker_server": ["%s:%d" % t.address for t in self.trackers]}
         for i, path in enumerate(self.paths):
             path.mkdir(parents=True, exist_ok=True)
             conf[f"store_path{i}"] = str(path)
@@ -315,8 +301,8 @@ class Storage(Daemon):
     def connect(self, timeout=10.0):
         return StorageWire(self.address, timeout)
 
-    def active(self):
-        rec = self.tracker.sees(self)
+    def active(self, tracker=None):
+        rec = (tracker or self.tracker).sees(self)
         return rec is not None and rec.status == wire.ACTIVE and \
             rec.total_mb > 0
 
@@ -480,73 +466,3 @@ class Cluster:
             [program(name), *map(str, args)], input=stdin,
             capture_output=True, timeout=deadline, check=False,
             env=env or self.client_env())
-
-
-class Console:
-    """A program in a tmux of its own: keys in, screen out."""
-
-    def __init__(self, command, directory, cols=80, rows=24, env=None):
-        self.socket = str(Path(directory) / "tmux.sock")
-        self.env = dict(os.environ, TERM="xterm-256color",
-                        LC_ALL="C.UTF-8", TZ="UTC")
-        self.env.pop("TMUX", None)
-        self.env.update(env or {})
-        self.marker = Path(directory) / "exit-status"
-        shell = f"{command}; echo $? > {self.marker}; sleep 600"
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(cols),
-                   "-y", str(rows), "-s", "t", shell)
-
-    def _tmux(self, *args):
-        return subprocess.run(["tmux", "-S", self.socket, *args], check=True,
-                              capture_output=True, text=True, env=self.env,
-                              timeout=20).stdout
-
-    def keys(self, *names):
-        self._tmux("send-keys", "-t", "t", *names)
-
-    def type(self, text):
-        self._tmux("send-keys", "-t", "t", "-l", text)
-
-    def screen(self):
-        return self._tmux("capture-pane", "-p", "-t", "t")
-
-    def lines(self):
-        return self.screen().splitlines()
-
-    def resize(self, cols, rows):
-        self._tmux("resize-window", "-t", "t", "-x", str(cols), "-y",
-                   str(rows))
-
-    def wait(self, pattern, deadline=15.0):
-        """Waits until the screen shows the pattern; gives the screen."""
-        seen = ""
-
-        def shown():
-            nonlocal seen
-            seen = self.screen()
-            return re.search(pattern, seen)
-        try:
-            wait_until(shown, deadline)
-        except AssertionError:
-            raise AssertionError(
-                f"no {pattern!r} on the screen within {deadline} s:\n{seen}"
-            ) from None
-        return seen
-
-    def wait_end(self, deadline=10.0):
-        """Waits until the program ends; gives its exit status."""
-        wait_until(lambda: self.marker.exists() and
-                   self.marker.read_text().strip(), deadline,
-                   "the program ends")
-        return int(self.marker.read_text())
-
-    def close(self):
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"],
-                       check=False, capture_output=True, env=self.env,
-                       timeout=20)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()

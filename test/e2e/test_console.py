@@ -12,7 +12,8 @@ import threading
 
 import pytest
 
-from harness import Console, program, wait_until
+from console import Console
+from harness import program, wait_until
 
 pytestmark = pytest.mark.ours
 
