@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "net/conn_impl.h"
+#include "net/sock.h"
 
 #define SPAN_MAX_KIB (UINT64_C(1) << 32) /* 4 TiB; as seconds: for ever */
 
@@ -433,4 +434,5 @@ mono_t conn_started(const struct conn *c)
 void conn_keep(struct conn *c)
 {
 	c->proven = true;
+	sock_watch(c->fd);
 }

@@ -63,6 +63,21 @@ void sock_keepalive(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
+/* Probes find a silent host, the timeout one that does not acknowledge. The
+ * timeout also ends what a peer does not read, so it is not for clients. */
+void sock_watch(int fd)
+{
+	const int idle = SOCK_WATCH_SEC / 2;
+	const int probes = 2;
+	const int pause = SOCK_WATCH_SEC / 4;
+	const unsigned ms = SOCK_WATCH_SEC * 1000;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &pause, sizeof(pause));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 int sock_stream(const struct addr *a)
 {
 	int fd = socket(a->family == 6 ? AF_INET6 : AF_INET,

@@ -13,6 +13,10 @@ void sock_nodelay(int fd);
 /* An idle connection may stay for ever; the kernel finds out when its peer
  * is gone without a word. */
 void sock_keepalive(int fd);
+/* For a peer whose life is watched by its connection: one that is gone
+ * without a word, idle or not, is noticed in SOCK_WATCH_SEC seconds. */
+#define SOCK_WATCH_SEC 8
+void sock_watch(int fd);
 /* A non-blocking, close-on-exec stream socket for that family, or -errno. */
 int sock_stream(const struct addr *a);
 
