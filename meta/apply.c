@@ -224,6 +224,9 @@ static void describe(struct apply *a, const struct op *op, struct values *v)
 		v->facts.type = TYPE_LINK;
 	v->created = created_of(&v->facts, op_time(op));
 	v->modified = fresh ? v->created : op_time(op);
+	/* A peer sends a file again, whole, when it has changed there. */
+	if (fresh && op->replica && op_time(op) > v->modified)
+		v->modified = op_time(op);
 	v->client = op->replica || !fresh ? (struct span){ "", 0 } : op->client;
 	v->last_seq = op->seq;
 }
@@ -269,6 +272,12 @@ static int create(struct apply *a, const struct op *op)
 	rc = load_row(a, op->name, &old);
 	if (rc != 1 || old.last_seq >= op->seq)
 		return rc < 0 ? rc : 0;
+	/* The same file, sent again by a peer: what else is known of it stays.
+	 */
+	if (op->replica) {
+		v.client = old.u.client;
+		v.created = old.u.created;
+	}
 	return replace_row(a, &old, (int64_t)op->seq, &v);
 }
 

@@ -291,6 +291,56 @@ static void test_replica_is_not_counted_for_a_client(void **state)
 	    "1795331773000");
 }
 
+static void test_file_that_a_peer_sends_again_counts_once(void **state)
+{
+	static const char *name = "M00/00/00/a0-1795331773-x.log";
+	struct op op = op_make(OP_CREATE, name, 10);
+	struct op meta = op_make(OP_SET_META, name, 0);
+	(void)state;
+
+	start();
+	op.replica = true;
+	op.client = span_of("10.0.0.22"); /* the peer */
+	put(op);
+	meta.extra = span_of("author\2lin");
+	put(meta);
+	put(op);
+	settle();
+	assert_string_equal(ask("SELECT source || '|' || created_ms || '|' || "
+	                        "modified_ms || '|' || client FROM files"),
+	    "100001|1795331773000|1795331773000|");
+	op.source_time += 60;
+	op.size = 25;
+	put(op);
+	settle();
+	assert_string_equal(ask("SELECT count(*) || '|' || sum(size) || '|' || "
+	                        "max(created_ms) || '|' || max(modified_ms) "
+	                        "FROM files"),
+	    "1|25|1795331773000|1795331833000");
+	assert_string_equal(
+	    ask("SELECT sum(files) || '|' || sum(bytes) FROM usage_day"),
+	    "1|25");
+	assert_string_equal(ask("SELECT value FROM meta"), "lin");
+}
+
+static void test_client_of_a_file_sent_back_by_a_peer_stays(void **state)
+{
+	static const char *name = "M00/00/00/a0-1795331773-x.log";
+	struct op op = op_make(OP_CREATE, name, 10);
+	(void)state;
+
+	start();
+	put(op);
+	op.replica = true;
+	op.size = 30;
+	op.client = span_of("10.0.0.22");
+	put(op);
+	settle();
+	assert_string_equal(
+	    ask("SELECT client || '|' || size || '|' || created_ms FROM files"),
+	    "10.0.0.9|30|1795331773123");
+}
+
 static void test_name_that_cannot_be_read_is_still_a_row(void **state)
 {
 	(void)state;
@@ -657,6 +707,8 @@ int main(void)
 		TEST(test_old_tombstones_go),
 		TEST(test_rename_keeps_metadata),
 		TEST(test_replica_is_not_counted_for_a_client),
+		TEST(test_file_that_a_peer_sends_again_counts_once),
+		TEST(test_client_of_a_file_sent_back_by_a_peer_stays),
 		TEST(test_name_that_cannot_be_read_is_still_a_row),
 		TEST(test_indexed_keys_follow_the_configuration),
 		TEST(test_follower_row_of_the_log_moves),
