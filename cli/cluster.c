@@ -186,5 +186,6 @@ void cluster_free(struct cluster *c)
 {
 	free(c->groups);
 	free(c->storages);
+	free(c->stamps);
 	memset(c, 0, sizeof(*c));
 }

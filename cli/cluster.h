@@ -23,6 +23,13 @@ struct cluster_tracker {
 	struct msg_tracker_record r;
 };
 
+/* Up to which moment one storage has everything of another. */
+struct cluster_stamp {
+	char group[17];
+	char from[17], to[17];
+	int64_t time; /* unix */
+};
+
 struct cluster {
 	struct msg_group_record *groups;
 	size_t n_groups;
@@ -30,6 +37,9 @@ struct cluster {
 	size_t n_storages;
 	struct cluster_tracker trackers[SOURCE_TRACKERS];
 	size_t n_trackers;
+	/* from a tracker's database only; trackers do not tell them */
+	struct cluster_stamp *stamps;
+	size_t n_stamps;
 };
 
 /* STATUS_OK, or says why no tracker could tell. */

@@ -93,14 +93,20 @@ static int add_storage(void *arg, const struct storage_row *row)
 	return 0;
 }
 
-static int skip_stamp(void *arg, const char *group, const char *from,
+static int add_stamp(void *arg, const char *group, const char *from,
     const char *to, int64_t time)
 {
-	(void)arg;
-	(void)group;
-	(void)from;
-	(void)to;
-	(void)time;
+	struct load *l = arg;
+	struct cluster *c = l->c;
+	struct cluster_stamp *st;
+
+	c->stamps = xrealloc(c->stamps, c->n_stamps + 1, sizeof(*c->stamps));
+	st = &c->stamps[c->n_stamps++];
+	memset(st, 0, sizeof(*st));
+	str_copy(st->group, sizeof(st->group), group);
+	str_copy(st->from, sizeof(st->from), from);
+	str_copy(st->to, sizeof(st->to), to);
+	st->time = time;
 	return 0;
 }
 
@@ -152,7 +158,7 @@ enum status cluster_load_db(struct db *db, const char *path, struct cluster *c,
 {
 	struct load l = { db, c, 0 };
 	const struct cluster_loader to = { &l, add_group, add_storage,
-		skip_stamp, skip_change };
+		add_stamp, skip_change };
 	const int rc = cluster_load(db, &to);
 
 	*age_s = -1;

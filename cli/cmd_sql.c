@@ -171,7 +171,8 @@ static enum status run(struct cli *cli, struct db *db, const char *path,
 		    "%s", err);
 	if (rc == -EINVAL)
 		return err_usage("the views are files, meta, deleted, "
-		                 "operations, events, samples, storages",
+		                 "operations, peers, waiting, events, samples, "
+		                 "storages",
 		    "%s", err);
 	return dbs_fail(path, db, rc);
 }

@@ -258,6 +258,48 @@ enum status dbs_open_tracker(const struct source *s, struct dbs *d)
 	return st;
 }
 
+/* Was it met at an earlier source already? */
+static bool is_repeated(const struct source *s, size_t at, const char *path)
+{
+	char other[DBS_PATH_MAX];
+
+	for (size_t i = 0; i < at; i++)
+		if (locate(s->db[i], DB_LOG, other, sizeof(other)) &&
+		    same_file(other, path))
+			return true;
+	return false;
+}
+
+enum status dbs_each_log(const struct source *s,
+    enum status (*each)(void *arg, struct db *log, const char *path), void *arg,
+    size_t *n)
+{
+	char at[DBS_PATH_MAX];
+	enum status st = STATUS_OK;
+
+	*n = 0;
+	for (size_t i = 0; i < s->n_db && st == STATUS_OK; i++) {
+		char err[DB_ERR_MAX];
+		struct db *db;
+		int rc;
+
+		if (!locate(s->db[i], DB_LOG, at, sizeof(at)) ||
+		    is_repeated(s, i, at))
+			continue;
+		rc = db_open_read(DB_LOG, at, &db, err);
+		if (rc == -EMEDIUMTYPE) /* a catalogue or a tracker's */
+			continue;
+		if (rc < 0)
+			return open_failed(at, rc, err);
+		++*n;
+		stop_call(interrupt, db);
+		st = each(arg, db, at);
+		stop_call(NULL, NULL);
+		db_close(db);
+	}
+	return st;
+}
+
 bool dbs_has_tracker(const struct source *s)
 {
 	char at[DBS_PATH_MAX];

@@ -33,6 +33,12 @@ enum status dbs_open_catalogue(const struct source *s, const char *groups,
 enum status dbs_open_tracker(const struct source *s, struct dbs *d);
 /* Does any source hold a tracker database? Nothing is said. */
 bool dbs_has_tracker(const struct source *s);
+/* Every log among the sources, once; each gives STATUS_OK to go on. A database
+ * that cannot be read ends it with a message, none at all does not: *n says
+ * how many there were. A signal interrupts queries. */
+enum status dbs_each_log(const struct source *s,
+    enum status (*each)(void *arg, struct db *log, const char *path), void *arg,
+    size_t *n);
 void dbs_close(struct dbs *d);
 /* Says that a query failed; gives the status. */
 enum status dbs_fail(const char *path, struct db *db, int64_t rc);

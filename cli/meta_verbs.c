@@ -12,6 +12,7 @@ TABLES(status_tables, &meta_status_table);
 TABLES(find_tables, &meta_find_filters, &meta_find_table);
 TABLES(stat_tables, &meta_stat_table);
 TABLES(df_tables, &meta_df_table);
+TABLES(lag_tables, &meta_lag_table);
 TABLES(verify_tables, &meta_verify_table, &meta_verify_stores);
 TABLES(adopt_tables, &meta_adopt_table, &meta_adopt_stores);
 TABLES(decode_tables, &meta_decode_table);
@@ -29,6 +30,7 @@ static const char *const stat_examples[] = {
 };
 static const char *const verify_examples[] = {
 	"fdfs-meta verify /etc/fdfs/storage.conf",
+	"fdfs-meta verify --peers --crc /etc/fdfs/storage.conf",
 	NULL,
 };
 static const char *const adopt_examples[] = {
@@ -39,6 +41,12 @@ static const char *const adopt_examples[] = {
 };
 static const char *const release_examples[] = {
 	"fdfs-meta release plan /etc/fdfs/storage.conf",
+	NULL,
+};
+static const char *const lag_examples[] = {
+	"fdfs-meta --config /etc/fdfs/storage.conf lag",
+	"fdfs-meta lag 100001 --wait --timeout 30m && systemctl stop "
+	"fdfs-storaged",
 	NULL,
 };
 static const char *const sql_examples[] = {
@@ -66,10 +74,18 @@ static const struct verb verbs[] = {
 	    "It asks the trackers, or with --db a tracker's database as of "
 	    "its last samples",
 	    NULL, df_tables, SIZE, 0, 1, meta_run_df },
+	{ "lag", NULL, "[STORAGE | GROUP | FROM,TO]",
+	    "who waits for what from whom",
+	    "What the storages in reach send is counted exactly in their logs "
+	    "(storage.db). Of every other pair the trackers tell how far it "
+	    "is behind at most, marked as such. People see the pairs in "
+	    "which something waits, programs all of them",
+	    lag_examples, lag_tables, SIZE, 0, 1, meta_run_lag },
 	{ "verify", NULL, "STORAGE_CONF | paths DIR...",
 	    "compare records with files, both ways",
 	    "Run it on the storage's host. Nothing is changed. The status is "
-	    "1 when there are findings",
+	    "1 when there are findings. What waits in the log for a peer is "
+	    "counted, and is no finding",
 	    verify_examples, verify_tables, SIZE, 1, MANY, meta_run_verify },
 	{ "adopt", "import", "plan | run STORAGE_CONF | paths DIR...",
 	    "make the catalogue from the disks and the log",
@@ -91,7 +107,8 @@ static const struct verb verbs[] = {
 	    meta_run_decode },
 	{ "sql", NULL, "[QUERY]", "read-only SQL",
 	    "The views files, meta, deleted, events and samples are kept "
-	    "stable, with --on log operations, with --on tracker storages",
+	    "stable, with --on log operations, peers and waiting, with --on "
+	    "tracker storages",
 	    sql_examples, sql_tables, SIZE, 0, 1, meta_run_sql },
 };
 

@@ -70,27 +70,33 @@ struct out_cell {
 	bool known;
 	int64_t n;
 	struct span text;
+	bool bound; /* at most n: people see it as such */
 };
 
 static inline struct out_cell out_number(int64_t n)
 {
-	return (struct out_cell){ true, n, { "", 0 } };
+	return (struct out_cell){ true, n, { "", 0 }, false };
+}
+
+static inline struct out_cell out_at_most(int64_t n)
+{
+	return (struct out_cell){ true, n, { "", 0 }, true };
 }
 
 static inline struct out_cell out_span(struct span s)
 {
-	return (struct out_cell){ true, 0, s };
+	return (struct out_cell){ true, 0, s, false };
 }
 
 static inline struct out_cell out_text(const char *s)
 {
 	return (struct out_cell){ s != NULL, 0,
-		s ? span_of(s) : (struct span){ "", 0 } };
+		s ? span_of(s) : (struct span){ "", 0 }, false };
 }
 
 static inline struct out_cell out_unknown(void)
 {
-	return (struct out_cell){ false, 0, { "", 0 } };
+	return (struct out_cell){ false, 0, { "", 0 }, false };
 }
 
 struct out_layout {

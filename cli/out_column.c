@@ -267,6 +267,7 @@ char *out_value(const struct out *out, const struct out_column *c,
     const struct out_cell *cell)
 {
 	char buf[64];
+	char marked[72];
 
 	if (!cell->known)
 		return xstrdup("-");
@@ -301,7 +302,11 @@ char *out_value(const struct out *out, const struct out_column *c,
 		out_plain(c, cell, buf, sizeof(buf));
 		break;
 	}
-	return xstrdup(buf);
+	if (!cell->bound)
+		return xstrdup(buf);
+	snprintf(marked, sizeof(marked), "%s%s",
+	    MB_CUR_MAX > 1 ? "≤" : "<=", buf);
+	return xstrdup(marked);
 }
 
 size_t out_utf8(const char *p, size_t n)

@@ -13,6 +13,7 @@
 #define MARK_GROUP "identity_group"
 #define MARK_ID    "identity_own_id"
 #define MARK_IPS   "identity_ips"
+#define MARK_STATE "state" /* "clean": stopped */
 
 static int failed(struct db *db)
 {
@@ -23,7 +24,10 @@ static int failed(struct db *db)
 static void read_names(struct db *log, struct pair *p)
 {
 	char ips[128] = "";
+	char state[16] = "";
 
+	(void)db_mark_get(log, MARK_STATE, state, sizeof(state));
+	p->stopped = strcmp(state, "clean") == 0;
 	(void)db_mark_get(log, MARK_GROUP, p->group, sizeof(p->group));
 	(void)db_mark_get(log, MARK_ID, p->from, sizeof(p->from));
 	if (p->from[0] || db_mark_get(log, MARK_IPS, ips, sizeof(ips)) != 0)
@@ -276,11 +280,13 @@ const char *pairs_why(const struct pair *p, char *buf, size_t cap)
 	buf[0] = '\0';
 	if (r->phase == PEER_FILL || (!r->filled && r->fill_files_all > 0))
 		say_fill(r, &b);
-	if (r->phase == PEER_DOWN)
+	if (p->stopped)
+		add(&b, "the sender is stopped");
+	else if (r->phase == PEER_DOWN)
 		add(&b, "not connected");
 	else if (r->phase == PEER_WAIT)
 		add(&b, "its state does not allow sending");
-	if (r->phase == PEER_DOWN && r->error_text[0])
+	if (!p->stopped && r->phase == PEER_DOWN && r->error_text[0])
 		strbuf_addf(&b, ": %s", r->error_text);
 	if (p->parked > 0)
 		strbuf_addf(&b, "%s%llu parked", b.len > 0 ? "; " : "",

@@ -19,6 +19,8 @@ struct pair {
 	uint64_t parked;
 	int64_t parked_first; /* unix; 0 none */
 	uint64_t arrival;     /* own bytes a second, of the last minute */
+	bool stopped;         /* its storage was stopped cleanly: phase and
+	                         rates are those of its end */
 };
 
 /* Every pair of this sender, by peer; all from one moment. each returns 0 to

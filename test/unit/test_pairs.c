@@ -123,6 +123,11 @@ static void test_storage_without_an_id_is_called_by_its_address(void **state)
 	add_peer("10.0.0.2", 0);
 	assert_int_equal(pairs_each(db, NOW, take, &g), 1);
 	assert_string_equal(g.rows[0].from, "10.0.0.1");
+	assert_false(g.rows[0].stopped);
+	assert_int_equal(db_mark_set(db, "state", "clean"), 0);
+	g.n = 0;
+	assert_int_equal(pairs_each(db, NOW, take, &g), 1);
+	assert_true(g.rows[0].stopped);
 	assert_string_equal(g.rows[0].group, "");
 }
 
@@ -262,6 +267,9 @@ static void test_why_says_what_is_recorded(void **state)
 	p.peer.fill_bytes_all = 100;
 	assert_string_equal(pairs_why(&p, buf, sizeof(buf)),
 	    "first copy, 63 %");
+	p.stopped = true;
+	assert_string_equal(pairs_why(&p, buf, sizeof(buf)),
+	    "first copy, 63 %; the sender is stopped");
 }
 
 int main(void)
