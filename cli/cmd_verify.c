@@ -23,16 +23,21 @@
 #include "cli/progress.h"
 #include "cli/stop.h"
 #include "cli/stores.h"
+#include "cli/verify_peers.h"
 #include "proto/fileid.h"
 #include "proto/kv.h"
 
-#define CATCH_UP_S 10
-#define META_MAX   ((size_t)1024 * 1024)
+#define CATCH_UP_S  10
+#define CONNECTIONS 8
+#define META_MAX    ((size_t)1024 * 1024)
 
 struct verify_options {
 	struct stores_options stores;
 	bool rows;
 	bool crc;
+	bool peers;
+	struct opt_list peer;
+	uint64_t connections;
 };
 static_assert(sizeof(struct verify_options) <= META_OPTIONS_SIZE, "room");
 
@@ -46,6 +51,24 @@ static const struct opt_row rows[] = {
 	    .type = OPT_FLAG,
 	    .offset = offsetof(struct verify_options, crc),
 	    .help = "also read the content and compare its crc32" },
+	{ .name = "peers",
+	    .type = OPT_FLAG,
+	    .offset = offsetof(struct verify_options, peers),
+	    .help = "also compare with the other storages of the group, "
+	            "which the tracker names" },
+	{ .name = "peer",
+	    .type = OPT_LIST,
+	    .offset = offsetof(struct verify_options, peer),
+	    .arg = "HOST:PORT",
+	    .help = "also compare with this storage; may be repeated" },
+	{ .letter = 'j',
+	    .name = "connections",
+	    .type = OPT_NUMBER,
+	    .offset = offsetof(struct verify_options, connections),
+	    .min = 1,
+	    .max = VERIFY_CONNS_MAX,
+	    .arg = "N",
+	    .help = "connections to each of them; 8 when nothing is said" },
 };
 
 const struct opt_table meta_verify_table = { "verify", rows, ARRAY_LEN(rows),
@@ -53,15 +76,16 @@ const struct opt_table meta_verify_table = { "verify", rows, ARRAY_LEN(rows),
 const struct opt_table meta_verify_stores = { "disks", stores_rows, STORES_ROWS,
 	offsetof(struct verify_options, stores) };
 
-enum { COL_STATE, COL_ID, COL_EXPECTED, COL_FOUND };
+enum { COL_STATE, COL_ID, COL_EXPECTED, COL_FOUND, COL_PEER };
 
 static const struct out_column columns[] = {
 	{ "state", OUT_TEXT, OUT_KEEP, 0,
 	    "missing, unreadable, size, crc, metadata, orphan or "
-	    "orphan-meta" },
+	    "orphan-meta; at a peer missing, extra, size, crc or metadata" },
 	{ "id", OUT_TEXT, OUT_KEEP, 0, "the file" },
 	{ "expected", OUT_TEXT, 0, 1, "as recorded" },
-	{ "found", OUT_TEXT, 0, 1, "as it is on disk" },
+	{ "found", OUT_TEXT, 0, 1, "as it is on disk, or at the peer" },
+	{ "peer", OUT_TEXT, 0, 2, "the storage where it is so, if another" },
 };
 
 static const struct out_layout layout = { "fdfs-meta.verify/1", columns,
@@ -78,6 +102,9 @@ struct verify {
 	size_t n_suspects;
 	uint64_t records, files, meta, not_ours, trunk;
 	uint64_t bad;
+	bool net_used;
+	struct source net;
+	struct verify_peers peers;
 };
 
 /* What is wrong with one name. */
@@ -386,6 +413,23 @@ static enum status first_pass(struct verify *v)
 	return STATUS_OK;
 }
 
+static bool tell(void *arg, const char *const finding[5])
+{
+	struct verify *v = arg;
+	struct out_cell c[ARRAY_LEN(columns)];
+	char id[256];
+	struct strbuf b = strbuf_over(id, sizeof(id));
+
+	v->bad++;
+	strbuf_addf(&b, "%s/%s", v->stores.group, finding[1]);
+	c[COL_STATE] = out_text(finding[0]);
+	c[COL_ID] = out_text(id);
+	c[COL_EXPECTED] = finding[2][0] ? out_text(finding[2]) : out_unknown();
+	c[COL_FOUND] = finding[3][0] ? out_text(finding[3]) : out_unknown();
+	c[COL_PEER] = out_text(finding[4]);
+	return out_row(v->out, c);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -397,10 +441,7 @@ static enum status second_pass(struct verify *v)
 		qsort(v->suspects, v->n_suspects, sizeof(*v->suspects),
 		    by_name);
 	for (size_t i = 0; i < v->n_suspects && !stop_asked(); i++) {
-		struct out_cell c[ARRAY_LEN(columns)];
 		struct wrong w;
-		char id[256];
-		struct strbuf b = strbuf_over(id, sizeof(id));
 		int rc;
 
 		if (i > 0 && strcmp(v->suspects[i], v->suspects[i - 1]) == 0)
@@ -409,28 +450,80 @@ static enum status second_pass(struct verify *v)
 		if (rc < 0)
 			return dbs_fail(v->d.catalogue_path, v->d.catalogue,
 			    rc);
-		if (!w.state)
-			continue;
-		v->bad++;
-		strbuf_addf(&b, "%s/%s", v->stores.group, v->suspects[i]);
-		c[COL_STATE] = out_text(w.state);
-		c[COL_ID] = out_text(id);
-		c[COL_EXPECTED] =
-		    w.expected[0] ? out_text(w.expected) : out_unknown();
-		c[COL_FOUND] = w.found[0] ? out_text(w.found) : out_unknown();
-		if (!out_row(v->out, c))
+		if (w.state &&
+		    !tell(v, (const char *const[5]){ w.state, v->suspects[i],
+		                 w.expected, w.found, NULL }))
 			break;
 	}
 	return STATUS_OK;
+}
+
+/* Those of the tracker, or those that were named; at least one. */
+static enum status find_peers(struct verify *v)
+{
+	struct source_options so = v->cli->sources;
+	const bool by_conf = so.trackers.n == 0 && !so.config &&
+	                     v->o->peer.n == 0 &&
+	                     strcmp(v->cli->words[0], "paths") != 0;
+	enum status st;
+
+	if (by_conf)
+		so.config = v->cli->words[0];
+	so.db = (struct opt_list){ NULL, 0 };
+	st = source_open(&so, &v->net);
+	v->peers.net = &v->net;
+	v->peers.stores = &v->stores;
+	v->peers.dbs = &v->d;
+	v->peers.crc = v->o->crc;
+	v->peers.quiet = v->cli->out.quiet > 0;
+	v->peers.connections =
+	    v->o->connections ? (size_t)v->o->connections : CONNECTIONS;
+	v->peers.tell = tell;
+	v->peers.arg = v;
+	return st == STATUS_OK ? verify_peers_find(&v->peers, &v->o->peer) : st;
+}
+
+/* What was compared, in one sentence. */
+static void sum_up(const struct verify *v, enum status st)
+{
+	const struct verify_peers *p = &v->peers;
+	char text[512];
+	struct strbuf b = strbuf_over(text, sizeof(text));
+	size_t compared = 0;
+
+	for (size_t i = 0; i < p->n_peers; i++)
+		compared += p->peers[i].compared;
+	strbuf_addf(&b,
+	    "%" PRIu64 " records, %" PRIu64 " files, %" PRIu64
+	    " metadata files; findings: %" PRIu64 "%s",
+	    v->records, v->files, v->meta, v->bad,
+	    v->trunk > 0 ? "; files in trunk files were not looked at" : "");
+	if (v->net_used)
+		strbuf_addf(&b,
+		    "; compared with %zu of %zu peers: %" PRIu64
+		    " files each by existence, size, %smetadata; waiting in "
+		    "the log for a peer: %" PRIu64 "%s",
+		    compared, p->n_peers, p->files,
+		    v->o->crc ? "checksum, " : "checksum as named, ",
+		    p->waiting,
+		    st == STATUS_OK && v->bad == 0 && p->n_peers > 0
+		        ? "; database, disk and peers agree"
+		        : "");
+	if (!v->cli->out.quiet)
+		err_note("%s", text);
 }
 
 static enum status verify(struct verify *v)
 {
 	const struct out_source source = { v->d.catalogue_path, 0 };
 	struct out_end end = { .sources = &source, .n_sources = 1 };
-	char summary[256];
-	enum status st = catch_up(v);
+	enum status st = STATUS_OK;
 
+	v->net_used = v->o->peers || v->o->peer.n > 0;
+	if (v->net_used)
+		st = find_peers(v);
+	if (st == STATUS_OK)
+		st = catch_up(v);
 	if (st == STATUS_OK)
 		st = first_pass(v);
 	if (st == STATUS_OK && v->n_suspects > 0)
@@ -441,16 +534,12 @@ static enum status verify(struct verify *v)
 	if (!v->out)
 		return st;
 	st = second_pass(v);
+	if (st == STATUS_OK && v->net_used)
+		st = verify_peers_run(&v->peers);
 	end.complete = st == STATUS_OK && !stop_asked();
 	end.total = (int64_t)v->bad;
 	st = err_worse(st, out_close(v->out, &end));
-	snprintf(summary, sizeof(summary),
-	    "%" PRIu64 " records, %" PRIu64 " files, %" PRIu64
-	    " metadata files; findings: %" PRIu64 "%s",
-	    v->records, v->files, v->meta, v->bad,
-	    v->trunk > 0 ? "; files in trunk files were not looked at" : "");
-	if (!v->cli->out.quiet)
-		err_note("%s", summary);
+	sum_up(v, st);
 	return st == STATUS_OK && v->bad > 0 ? STATUS_NO : st;
 }
 
@@ -480,6 +569,7 @@ enum status meta_run_verify(struct cli *cli, const void *options)
 	if (st == STATUS_OK)
 		st = verify(&v);
 	dbs_close(&v.d);
+	source_close(&v.net);
 	for (size_t i = 0; i < v.n_suspects; i++)
 		free(v.suspects[i]);
 	free(v.suspects);
