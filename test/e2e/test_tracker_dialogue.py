@@ -27,7 +27,7 @@ RESELECT, GET_LEADER = 68, 95
 
 INIT, WAIT_SYNC, SYNCING, IP_MOVED, DELETED, OFFLINE, ONLINE, ACTIVE, \
     RECOVERY = 0, 1, 2, 3, 4, 5, 6, 7, 9
-EACCES, EFAULT, EEXIST, EALREADY = 13, 14, 17, 114
+EAGAIN, EACCES, EFAULT, EEXIST, EALREADY = 11, 13, 14, 17, 114
 STORAGE_PORT = 23100
 
 pytestmark = pytest.mark.skipif(
@@ -156,10 +156,13 @@ def test_join_is_checked_in_order(stage):
                 {"port": 0}, {"port": -1}, {"paths": 0}, {"paths": 257},
                 {"subdirs": 0}, {"subdirs": 257}, {"trackers": ["nonsense"]}):
         assert one.join(**bad) == EINVAL, bad
-    # A first list without this tracker is refused, and then remembered.
+    # A first list without this tracker is refused, and then remembered;
+    # before the first storage is taken the others are asked for theirs.
     other = [f"{s.net}.3:22122"]
     assert one.join(trackers=other) == ENOENT
-    assert one.join(trackers=other, init=0, status=ACTIVE) == (ONLINE, "")
+    assert one.join(trackers=other) == EAGAIN
+    assert one.join(init=0, status=ACTIVE) == (ONLINE, "")
+    assert one.join(trackers=other) == (ONLINE, "")
     two = s.player(102)
     for claimed in (0xFF, IP_MOVED, DELETED, 99):
         assert two.join(init=0, status=claimed) == EFAULT
@@ -482,13 +485,15 @@ def test_other_trackers_are_listed_but_not_active(stage):
     s = stage()
     host, port = s.tracker.address
     one = s.player(101)
-    one.settle(trackers=[f"{s.net}.9:22122", f"{host}:{port}"])
+    one.settle()
+    assert one.join(trackers=[f"{s.net}.9:22122", f"{host}:{port}"]) == \
+        (ACTIVE, "")
     with s.tracker.connect() as conn:
         body = conn.done(96, bytes(3))
         assert body[0] == 2
-        assert text(body[1:53]) == f"{s.net}.9:22122"
-        assert body[53:55] == b"\0\0"
-        assert body[91 + 52:91 + 54] == b"\1\1"
+        assert body[53:55] == b"\1\1"
+        assert text(body[91:91 + 52]) == f"{s.net}.9:22122"
+        assert body[91 + 52:91 + 54] == b"\0\0"
         assert conn.done(96, b"\1\1\0")[0] == 1
 
 
