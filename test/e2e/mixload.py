@@ -166,6 +166,10 @@ class Worker(threading.Thread):
     @staticmethod
     def ask(conn, cmd, body):
         answer = conn.call(cmd, body)
+        if answer.status in (wire.ENOENT, wire.EEXIST, wire.EINVAL):
+            # Of what the model knows, these are lies.
+            raise AssertionError(f"command {cmd} of {body[-80:]!r} answered "
+                                 f"{answer.status} by {conn.address[0]}")
         if answer.status:
             raise Refused(answer.status)
         return answer.body

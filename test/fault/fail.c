@@ -11,6 +11,7 @@
  *	every  0: no other does; k: each k-th after it fails, too
  *	errno  with this number
  *	short  1: a write puts half of its bytes down, then fails
+ *	clock  seconds that the wall clock is ahead
  * A line with call and path is appended to "<control>.hits" for each failure.
  */
 #include <dlfcn.h>
@@ -25,7 +26,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORD 512
@@ -38,6 +41,7 @@ static struct {
 	long every;
 	long error;
 	long half;
+	long clock;
 	long seen;
 	struct timespec stamp;
 	ino_t inode;
@@ -110,6 +114,7 @@ static void take_plan(const char *text)
 	plan.every = number(text, "every");
 	plan.error = number(text, "errno");
 	plan.half = number(text, "short");
+	plan.clock = number(text, "clock");
 	plan.seen = 0;
 }
 
@@ -402,4 +407,47 @@ ssize_t copy_file_range(int from, off_t *at, int to, off_t *to_at, size_t n,
 		syscall(SYS_copy_file_range, from, at, to, to_at, n / 2, flags);
 	errno = (int)plan.error;
 	return -1;
+}
+
+/* --- the wall clock --- */
+
+static long ahead(void)
+{
+	int saved = errno;
+	long seconds;
+
+	pthread_mutex_lock(&lock);
+	read_plan();
+	seconds = plan.clock;
+	pthread_mutex_unlock(&lock);
+	errno = saved;
+	return seconds;
+}
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int rc = NEXT(int, "clock_gettime")(id, t);
+
+	if (rc == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+		t->tv_sec += ahead();
+	return rc;
+}
+
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+	int rc = NEXT(int, "gettimeofday")(t, zone);
+
+	if (rc == 0)
+		t->tv_sec += ahead();
+	return rc;
+}
+
+time_t time(time_t *out)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (out)
+		*out = t.tv_sec;
+	return t.tv_sec;
 }

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""Three storages, two trackers, mixed load, and everything goes wrong.
+
+By chance, from a seed that is printed: kill -9 of any daemon, restarts, a
+network that is cut or slow between any two, a full disk, a disk that fails,
+a clock that jumps by an hour, a restart of all. Afterwards everything that
+was acknowledged is on every member and nothing else is.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+import agree
+import netns
+from agree import wait_agree
+from farm import Farm
+from faults import EIO, ENOSPC, LIBRARY, Faults
+from harness import sqlite3_closing
+from mixload import Load
+
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "40"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
+DRAIN = 90 + SECONDS / 2  # seconds until everything must agree
+
+pytestmark = [
+    pytest.mark.ours, pytest.mark.slow,
+    pytest.mark.skipif(not LIBRARY.exists(),
+                       reason="no fail.so: make fault-lib")]
+
+CALLS = ("write", "pwrite", "openat", "rename", "unlink", "fsync",
+         "ftruncate", "fallocate", "read", "sendfile",
+         "write,pwrite,openat,rename")
+
+
+class Chaos:
+    """What goes wrong, one thing after another, some of it together."""
+
+    def __init__(self, made, rng):
+        self.made = made
+        self.rng = rng
+        self.network = made.network
+        self.faults = {node: Faults(node) for node in made.storages}
+        self.undo = []  # (when, what undoes it, what it concerns)
+        self.began = time.monotonic()
+        self.told = []
+
+    def tell(self, text):
+        line = f"{time.monotonic() - self.began:7.2f} {text}"
+        self.told.append(line)
+        print(line, flush=True)
+
+    def later(self, seconds, concerns, what):
+        self.undo.append((time.monotonic() + seconds, what, concerns))
+
+    def busy(self, *what):
+        return any(set(what) & set(concerns)
+                   for _, _, concerns in self.undo)
+
+    # --- what can go wrong ---
+
+    def kill(self):
+        node = self.rng.choice(self.made.daemons)
+        if self.busy(node):
+            return
+        self.tell(f"kill -9 {node.base.name}")
+        node.kill()
+        self.later(self.rng.uniform(0, 3), (node,), node.launch)
+
+    def restart(self):
+        node = self.rng.choice(self.made.daemons)
+        if self.busy(node):
+            return
+        self.tell(f"restart {node.base.name}")
+        node.stop(20)
+        self.later(self.rng.uniform(0, 1), (node,), node.launch)
+
+    def pair(self):
+        return tuple(self.rng.sample(self.made.daemons, 2))
+
+    def cut(self):
+        one, two = self.pair()
+        if not self.network or self.busy((one, two), (two, one)):
+            return
+        self.tell(f"cut {one.base.name} - {two.base.name}")
+        self.network.cut(one, two)
+        self.later(self.rng.uniform(0.5, 5), ((one, two),),
+                   lambda: self.network.heal(one, two))
+
+    def delay(self):
+        one, two = self.pair()
+        if not self.network or self.busy((one, two), (two, one)):
+            return
+        late = self.rng.choice([5, 30, 150])
+        self.tell(f"{one.base.name} - {two.base.name} {late} ms late")
+        self.network.delay(one, two, late)
+        self.later(self.rng.uniform(1, 6), ((one, two),),
+                   lambda: self.network.heal(one, two))
+
+    def disk(self, errno, word, calls):
+        node = self.rng.choice(self.made.storages)
+        faults = self.faults[node]
+        if self.busy(faults):
+            return
+        call = self.rng.choice(calls)
+        every = self.rng.choice([1, 1, 3, 10])
+        self.tell(f"{word} on {node.base.name}: {call}, each {every}.")
+        faults.on(call, errno, nth=1, every=every)
+        self.later(self.rng.uniform(0.5, 4), (faults,), faults.off)
+
+    def full_disk(self):
+        self.disk(ENOSPC, "no space", ("write,pwrite,fallocate,openat",))
+
+    def bad_disk(self):
+        self.disk(EIO, "EIO", CALLS)
+
+    def clock(self):
+        node = self.rng.choice(self.made.storages)
+        faults = self.faults[node]
+        if self.busy(faults):
+            return
+        jump = self.rng.choice([3600, -3600])
+        self.tell(f"clock of {node.base.name} {jump:+} s")
+        faults.clock(jump)
+        self.later(self.rng.uniform(1, 6), (faults,), faults.off)
+
+    def restart_all(self):
+        if self.undo:
+            return
+        self.tell("restart of all")
+        nodes = list(self.made.daemons)
+        self.rng.shuffle(nodes)
+        for node in nodes:
+            if self.rng.random() < 0.5:
+                node.kill()
+            else:
+                node.stop(20)
+        self.rng.shuffle(nodes)
+        for node in nodes:
+            node.launch()
+
+    # --- the run ---
+
+    def heal_due(self, everything=False):
+        for item in list(self.undo):
+            if everything or item[0] <= time.monotonic():
+                self.undo.remove(item)
+                item[1]()
+
+    def sound(self):
+        """Nobody ended by himself."""
+        for node in self.made.daemons:
+            assert node.alive() or self.busy(node), (
+                f"{node.base.name} ended with {node.process.poll()}: "
+                f"{node.stderr_text()[-2000:]}")
+
+    def run(self, seconds):
+        actions = [self.kill] * 4 + [self.restart] * 2 + [self.cut] * 3 + \
+            [self.delay] * 2 + [self.full_disk, self.bad_disk, self.bad_disk,
+                                self.clock, self.clock, self.restart_all]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.rng.choice(actions)()
+            pause = time.monotonic() + self.rng.uniform(0.1, 1.5)
+            while time.monotonic() < pause:
+                self.heal_due()
+                self.sound()
+                time.sleep(0.02)
+        self.heal_due(everything=True)
+
+
+def events(node):
+    with sqlite3_closing(node.catalogue()) as db:
+        return [f"{node.base.name}: {row['at']} {row['severity']} "
+                f"{row['text']}" for row in db.execute("select * from events")]
+
+
+
+def settled(made, model):
+    """Everything is where it must be, and everybody says so."""
+    made.wait_active(60)
+    wait_agree(made.storages, model, DRAIN)
+    agree.verify_ours(made, made.storages)
+    for node in made.storages:
+        assert not node.unfinished(), node.unfinished()
+    out = made.tool("fdfs-meta", "verify", "--peers",
+                    made.storages[0].conf_path, deadline=60)
+    assert out.returncode == 0, (out.stdout + out.stderr).decode()[-3000:]
+
+
+def one_run(seed, namespaces):
+    rng = random.Random(seed)
+    print(f"\nCHAOS_SEED={seed}", flush=True)
+    with Farm("chaos", trackers=["ours"] * 2, storages=["ours"] * 3, paths=2,
+              namespaces=namespaces) as made:
+        chaos = Chaos(made, rng)
+        for node in made.storages:  # with the library that fails
+            node.restart()
+        made.wait_active()
+        with Load(made.storages, workers=4, seed=rng.random(), pause=0.004,
+                  timeout=5.0) as load:
+            chaos.run(SECONDS)
+            time.sleep(1)
+        chaos.tell(f"healed: {load.model}")
+        for node in made.daemons:
+            assert node.alive(), f"{node.base.name} is not there"
+        settled(made, load.model)
+        chaos.tell("everything agrees")
+        made.sound()
+        assert any(events(node) for node in made.storages)
+
+
+@pytest.mark.limit(int(ROUNDS * (SECONDS + DRAIN + 120)))
+def test_whatever_happens_all_members_hold_the_same():
+    without = netns.missing()
+    if without:
+        print(f"\nno cuts and no delays: {without}")
+    first = int(os.environ.get("CHAOS_SEED", time.time_ns() % 10**9))
+    for turn in range(ROUNDS):
+        one_run(first + turn, not without)
