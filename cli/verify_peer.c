@@ -110,8 +110,10 @@ static int read_list(struct peer_view *w, struct client *c)
 		if (held >= LIST_BLOCK || stop_asked())
 			break; /* no line is that long */
 	}
-	if (n != -ECONNRESET || total < TRAILER)
-		rc = n < 0 && n != -ECONNRESET ? (int)n : -EPROTO;
+	if (n < 0 && n != -ECONNRESET)
+		rc = (int)n;
+	else if (n > 0 || total < TRAILER)
+		rc = -EPROTO; /* too long a line, or too short an answer */
 	else if (be64(buf + held - TRAILER) != total - TRAILER)
 		rc = -EPROTO;
 	free(buf);
