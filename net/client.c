@@ -286,6 +286,24 @@ int client_recv(struct client *c, void *p, size_t n)
 	return 0;
 }
 
+ssize_t client_recv_some(struct client *c, void *p, size_t cap)
+{
+	for (;;) {
+		ssize_t got = recv(c->fd, p, cap, 0);
+
+		if (got >= 0)
+			return got;
+		if (errno == EAGAIN) {
+			int rc = client_wait(c, POLLIN);
+
+			if (rc < 0)
+				return rc;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+}
+
 int client_recv_head(struct client *c, uint64_t *length)
 {
 	uint8_t buf[HEADER_SIZE];

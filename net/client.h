@@ -63,6 +63,8 @@ int client_recv(struct client *c, void *p, size_t n);
 ssize_t client_recv_some(struct client *c, void *p, size_t cap);
 /* The same, but waits ms at most: -EAGAIN when nothing came. */
 ssize_t client_recv_soon(struct client *c, void *p, size_t cap, unsigned ms);
+/* What is there, at most cap bytes; 0 at the end of the connection. */
+ssize_t client_recv_some(struct client *c, void *p, size_t cap);
 /* Whole body of at most max into the client's buffer (grows). */
 int client_recv_body(struct client *c, uint64_t length, size_t max,
     const void **body);

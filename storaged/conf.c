@@ -71,8 +71,12 @@
 static const char buffers[] = "FastDFS's threads and buffers; work_threads "
                               "and [meta] disk_threads size this daemon";
 static const char no_pool[] = "each tracker has one lasting connection";
-static const char no_copies[] = "copying to the other storages of a group is "
-                                "not part of this version";
+static const char at_once[] = "operations go to the other storages at once, "
+                              "several under way on one connection";
+static const char place_kept[] = "how far each other storage is stands in the "
+                                 "operation log, four times a second";
+static const char own_rows[] = "the operation log has no lines that cannot be "
+                               "read";
 static const char direct_log[] = "log lines are written at once, old files "
                                  "are not compressed";
 static const char no_access[] = "no access log: the operation log in SQLite "
@@ -141,6 +145,19 @@ const struct conf_key storage_keys[] = {
 	    CONF_LIVE, "seconds between two reports of disk space"),
 	KEY_COUNT("sync_stat_file_interval", sync_stat_file_interval, "60",
 	    CONF_LIVE, "seconds between two savings of the counters"),
+	{ "", "disk_recovery_threads", CONF_INT, AT(disk_recovery_threads), "4",
+	    1, 256, NULL, CONF_FATAL,
+	    "connections that bring the files of a lost store path back" },
+	{ "", "sync_interval", CONF_INT, AT(sync_interval), "0", 0, 3600000,
+	    NULL, 0,
+	    "milliseconds of rest after each operation sent to another "
+	    "storage; above 0, one is under way at a time" },
+	{ "", "sync_start_time", CONF_TIME, AT(sync_start_time), "00:00", 0, 0,
+	    NULL, 0,
+	    "time of day from which on operations are sent to the other "
+	    "storages" },
+	{ "", "sync_end_time", CONF_TIME, AT(sync_end_time), "23:59", 0, 0,
+	    NULL, 0, "time of day up to which they are sent" },
 	{ "", "upload_priority", CONF_INT, AT(upload_priority), "10", 0, 0,
 	    NULL, 0, "the lowest takes the uploads of store_server = 2" },
 	KEY_STR("log_level", log_level, "info", CONF_LIVE,
@@ -188,22 +205,18 @@ const struct conf_key storage_keys[] = {
 	KEY_OLD("", "disk_rw_separated", buffers),
 	KEY_OLD("", "disk_reader_threads", buffers),
 	KEY_OLD("", "disk_writer_threads", buffers),
-	KEY_OLD("", "disk_recovery_threads", no_copies),
 	KEY_OLD("", "fsync_after_written_bytes",
 	    "[meta] durability = full syncs every file"),
 	KEY_OLD("", "use_connection_pool", no_pool),
 	KEY_OLD("", "connection_pool_max_idle_time", no_pool),
 	KEY_OLD("", "if_alias_prefix", "the trackers tell the own address"),
-	KEY_OLD("", "sync_wait_msec", no_copies),
-	KEY_OLD("", "sync_interval", no_copies),
-	KEY_OLD("", "sync_start_time", no_copies),
-	KEY_OLD("", "sync_end_time", no_copies),
-	KEY_OLD("", "sync_min_threads", no_copies),
-	KEY_OLD("", "sync_max_threads", no_copies),
-	KEY_OLD("", "write_mark_file_freq", no_copies),
+	KEY_OLD("", "sync_wait_msec", at_once),
+	KEY_OLD("", "sync_min_threads", at_once),
+	KEY_OLD("", "sync_max_threads", at_once),
+	KEY_OLD("", "write_mark_file_freq", place_kept),
 	KEY_OLD("", "sync_binlog_buff_interval",
 	    "the operation log is written with each reply"),
-	KEY_OLD("", "file_sync_skip_invalid_record", no_copies),
+	KEY_OLD("", "file_sync_skip_invalid_record", own_rows),
 	KEY_OLD("", "compress_binlog", "[meta] log_keep_bytes bounds the log"),
 	KEY_OLD("", "compress_binlog_time",
 	    "[meta] log_keep_bytes bounds the log"),

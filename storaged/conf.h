@@ -57,6 +57,9 @@ struct storage_conf {
 	int64_t heart_beat_interval;     /* seconds */
 	int64_t stat_report_interval;    /* seconds */
 	int64_t sync_stat_file_interval; /* seconds */
+	int64_t sync_interval;           /* ms between two operations */
+	int64_t sync_start_time, sync_end_time; /* minutes of the day */
+	int64_t disk_recovery_threads;
 	int64_t upload_priority;
 	struct storage_rotation log_global, log_section, log_old;
 
