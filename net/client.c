@@ -235,24 +235,6 @@ int client_send_file(struct client *c, int fd, off_t at, uint64_t n)
 	return 0;
 }
 
-ssize_t client_recv_some(struct client *c, void *p, size_t cap)
-{
-	for (;;) {
-		ssize_t got = recv(c->fd, p, cap, 0);
-		int rc;
-
-		if (got > 0)
-			return got;
-		if (got == 0)
-			return -ECONNRESET;
-		if (errno == EINTR)
-			continue;
-		rc = errno == EAGAIN ? client_wait(c, POLLIN) : -errno;
-		if (rc < 0)
-			return rc;
-	}
-}
-
 ssize_t client_recv_soon(struct client *c, void *p, size_t cap, unsigned ms)
 {
 	int rc = wait_for(c->fd, POLLIN, ms);

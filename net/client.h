@@ -59,12 +59,10 @@ int client_send(struct client *c, const void *p, size_t n);
 int client_send_file(struct client *c, int fd, off_t at, uint64_t n);
 int client_recv_head(struct client *c, uint64_t *length);
 int client_recv(struct client *c, void *p, size_t n);
-/* What is there, at least a byte and at most cap: how many. */
+/* What is there, at most cap bytes; 0 at the end of the connection. */
 ssize_t client_recv_some(struct client *c, void *p, size_t cap);
 /* The same, but waits ms at most: -EAGAIN when nothing came. */
 ssize_t client_recv_soon(struct client *c, void *p, size_t cap, unsigned ms);
-/* What is there, at most cap bytes; 0 at the end of the connection. */
-ssize_t client_recv_some(struct client *c, void *p, size_t cap);
 /* Whole body of at most max into the client's buffer (grows). */
 int client_recv_body(struct client *c, uint64_t length, size_t max,
     const void **body);

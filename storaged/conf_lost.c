@@ -28,22 +28,10 @@ static bool is_number(const char *v)
 	return strtoll(v, NULL, 10) > 0;
 }
 
-static bool is_late(const char *v)
-{
-	return strcmp(v, "00:00") != 0 && strcmp(v, "0:0") != 0;
-}
-
-static bool is_early(const char *v)
-{
-	return strncmp(v, "23:59", 5) != 0;
-}
-
 static const char access_log[] = "there is no access log; the operation log "
                                  "holds every change: fdfs-meta sql";
 static const char not_packed[] = "rotated log files are not compressed; "
                                  "log_file_keep_days bounds them";
-static const char no_copies[] = "copying to the other storages of the group is "
-                                "not part of this version";
 
 static const struct lost lost_keys[] = {
 	{ "access-log", "enabled", is_on, access_log },
@@ -58,8 +46,6 @@ static const struct lost lost_keys[] = {
 	{ "", "log_file_compress_old", is_on, not_packed },
 	{ "error-log", "log_file_compress_old", is_on, not_packed },
 	{ "", "compress_old_error_log", is_on, not_packed },
-	{ "", "sync_start_time", is_late, no_copies },
-	{ "", "sync_end_time", is_early, no_copies },
 };
 
 void storage_conf_tell_lost(struct conf_file *cf)

@@ -11,6 +11,7 @@
 #include "meta/oplog.h"
 #include "meta/sample.h"
 #include "storaged/beat.h"
+#include "storaged/replicate.h"
 
 #define TICK_MS   1000
 #define LOOK_SEC  2
@@ -39,12 +40,17 @@ static void stat_path(const struct storage *st, char *out, size_t cap)
 
 void storage_stats(const struct storage *st, struct stats *out)
 {
-	const struct counters *blocks[MAX_LOOPS];
+	const struct counters *blocks[MAX_LOOPS + PEERS_MAX];
+	const struct replicate *r =
+	    __atomic_load_n(&st->replicate, __ATOMIC_ACQUIRE);
 	struct conn_counts conns;
+	size_t n = 0;
 
-	for (size_t i = 0; i < st->n_loops; i++)
-		blocks[i] = &st->loops[i]->counters;
-	stats_sum(&st->base_stats, blocks, st->n_loops, out);
+	for (; n < st->n_loops; n++)
+		blocks[n] = &st->loops[n]->counters;
+	if (r)
+		n += replicate_counters(r, blocks + n, PEERS_MAX);
+	stats_sum(&st->base_stats, blocks, n, out);
 	conn_counts_get(&conns);
 	out->alloc_conns = conns.alloc;
 	out->current_conns = conns.current;

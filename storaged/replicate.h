@@ -11,15 +11,21 @@
 
 #include "meta/peers.h"
 
-struct storage;
+#define PEERS_MAX 32 /* members of a group */
+
+struct counters;
 struct replicate;
+struct storage;
 
 /* After the log's writer and beat have started. Peers appear by
  * replicate_members. */
 int replicate_start(struct storage *st, struct replicate **out);
 /* Ends every wait, joins, leaves the cursors at what was acknowledged. Before
- * beat and the log's writer are stopped. NULL is fine. */
-void replicate_stop(struct replicate *r);
+ * beat and the log's writer are stopped; replicate_wake may go on. NULL is
+ * fine. */
+void replicate_end(struct replicate *r);
+/* When nobody calls anything of it any more. NULL is fine. */
+void replicate_free(struct replicate *r);
 /* Any thread: operations were committed. Costs next to nothing when every
  * sender is awake. */
 void replicate_wake(struct replicate *r);
@@ -28,5 +34,18 @@ void replicate_wake(struct replicate *r);
 void replicate_members(struct replicate *r);
 /* A copy of the state of every pair, for samples and displays. */
 size_t replicate_states(struct replicate *r, struct peer_row *out, size_t cap);
+/* The counters of the senders, one block each. Any thread. */
+size_t replicate_counters(const struct replicate *r,
+    const struct counters **out, size_t cap);
+
+/* What the changelog of a tracker says (cluster-protocol 1.19); a thread that
+ * may wait for the log's writer. A member was deleted: its place in the log is
+ * forgotten, so that it is filled again should it return. */
+void replicate_forget(struct replicate *r, const char *id);
+/* Its address and with it its id changed: the new one goes on at the place of
+ * the old one. */
+void replicate_renamed(struct replicate *r, const char *from, const char *to);
+/* The row of that peer was changed in the log by somebody else. */
+void replicate_reload(struct replicate *r, const char *id);
 
 #endif

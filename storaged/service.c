@@ -21,6 +21,7 @@
 #include "storaged/housekeep.h"
 #include "storaged/op.h"
 #include "storaged/recover.h"
+#include "storaged/replicate.h"
 
 #define BLOCKS_IN_ALL 512 /* of 256 KiB: 128 MiB */
 #define MARK_STATE    "state"
@@ -116,7 +117,11 @@ static void after_commit(void *arg)
 {
 	struct storage *st = arg;
 	struct catalogue *c = __atomic_load_n(&st->catalogue, __ATOMIC_ACQUIRE);
+	struct replicate *r = __atomic_load_n(&st->replicate, __ATOMIC_ACQUIRE);
 
+	/* The peers first: somebody may wait for them. */
+	if (r)
+		replicate_wake(r);
 	if (c)
 		catalogue_wake(c);
 }
@@ -387,6 +392,33 @@ static int start_main_loop(struct service *s)
 	return rc;
 }
 
+static void members_changed(void *arg)
+{
+	struct storage *st = arg;
+
+	/* The first list may come before beat_start has returned. */
+	if (__atomic_load_n(&st->replicating, __ATOMIC_ACQUIRE))
+		replicate_members(st->replicate);
+}
+
+/* Senders need beat, and beat tells them of members. */
+static int start_replication(struct storage *st)
+{
+	struct replicate *r;
+	int rc = replicate_start(st, &r);
+
+	if (rc < 0)
+		return rc;
+	__atomic_store_n(&st->replicate, r, __ATOMIC_RELEASE);
+	beat_set_watch(st, members_changed, st);
+	rc = beat_start(st, &st->beat);
+	if (rc < 0)
+		return rc;
+	__atomic_store_n(&st->replicating, true, __ATOMIC_RELEASE);
+	replicate_members(r);
+	return 0;
+}
+
 static int start_parts(struct service *s, char *err, size_t cap)
 {
 	struct storage *st = s->st;
@@ -401,7 +433,7 @@ static int start_parts(struct service *s, char *err, size_t cap)
 	if (rc == 0)
 		rc = housekeep_start(st, s->main_loop, &s->keeper);
 	if (rc == 0)
-		rc = beat_start(st, &st->beat);
+		rc = start_replication(st);
 	if (rc < 0 && !err[0])
 		snprintf(err, cap, "cannot start: %s", errstr(rc));
 	return rc;
@@ -417,6 +449,7 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	st->up_time = clock_wall_sec();
 	busy_init(&st->busy);
 	synced_init(&st->synced);
+	early_init(&st->early);
 	rc = try_addresses(s, err, cap);
 	if (rc == 0)
 		rc = start_log(st, stop, err, cap);
@@ -560,6 +593,7 @@ void service_stop(struct service *s)
 
 	for (size_t i = 0; i < s->n_listeners; i++)
 		listener_free(s->listeners[i]);
+	replicate_end(st->replicate);
 	if (st->beat)
 		beat_stop(st->beat);
 	ended = stop_loops(st);
@@ -568,11 +602,13 @@ void service_stop(struct service *s)
 	/* Its trim may have been at the writer until now. */
 	housekeep_stop(s->keeper);
 	housekeep_save(st);
+	replicate_free(st->replicate);
 	free_loops(st);
 	loop_free(s->main_loop);
 	store_close(&st->store);
-	synced_fini(&st->synced);
+	early_fini(&st->early);
 	busy_fini(&st->busy);
+	synced_fini(&st->synced);
 	identity_fini(&st->me);
 	free(s->indexed_keys);
 	free(s->key_text);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The older files of a new peer, out of the catalogue in order of name. The
+ * place in the log that the catalogue had reached before is the cursor
+ * meanwhile; what happens during the walk stands behind it. Only a name that
+ * holds the checksum of its content lets the peer keep what it has.
+ */
+#include "storaged/peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "meta/walk.h"
+#include "proto/msg.h"
+
+#define WALK_FILES 128
+#define ASK_FROM   16384 /* smaller content is sent rather than asked for */
+
+struct found {
+	char name[PEER_NAME_SIZE];
+	int64_t time;
+	uint64_t size;
+	bool has_meta;
+};
+
+struct walk_page {
+	struct found files[WALK_FILES];
+	size_t n;
+};
+
+static int copy_file(void *arg, const struct walk_file *f)
+{
+	struct walk_page *page = arg;
+	struct found *to = &page->files[page->n++];
+
+	str_copy_span(to->name, sizeof(to->name), f->name);
+	to->time = file_time(to->name, f->modified);
+	to->size = f->size;
+	to->has_meta = f->has_meta;
+	return 0;
+}
+
+static int send_content(struct peer *p, const struct peer_item *item,
+    uint64_t size)
+{
+	if (!file_proven(item->name)) {
+		busy_wait(&p->st->busy, span_of(item->name), &p->box);
+		return put_file(p, CMD_sync_update, item);
+	}
+	if (p->has_much && size >= ASK_FROM && file_exists(p, item->name))
+		return put_info(p, item, 1, size);
+	return put_file(p, CMD_sync_create, item);
+}
+
+static int send_found(struct peer *p, const struct found *f)
+{
+	struct peer_item item = { .op = OP_CREATE, .time = f->time };
+	struct peer_item meta;
+	int rc;
+
+	str_copy(item.name, sizeof(item.name), f->name);
+	rc = send_content(p, &item, f->size);
+	if (rc == 0 || rc == -ENOENT) {
+		meta = item_of_meta(&item, item.name);
+		meta.op = OP_SET_META;
+		rc = put_file(p, CMD_sync_update, &meta);
+	}
+	if (p->link.dead)
+		return p->link.dead;
+	if (rc < 0 && rc != -ENOENT)
+		peer_fix(p, &item, CURE_REPAIR, -rc);
+	p->row.fill_files++;
+	p->row.fill_bytes += f->size;
+	str_copy(p->read_name, sizeof(p->read_name), f->name);
+	peer_pass(p, 0, f->name);
+	return 0;
+}
+
+static int open_catalogue(struct peer *p)
+{
+	char path[4096];
+	char err[DB_ERR_MAX];
+	int rc;
+
+	if (p->catalogue)
+		return 0;
+	snprintf(path, sizeof(path), "%s/meta/catalogue.db",
+	    p->st->conf.base_path);
+	rc = db_open_read(DB_CATALOGUE, path, &p->catalogue, err);
+	if (rc < 0)
+		peer_error(p, -rc, "the catalogue cannot be read: %s", err);
+	return rc;
+}
+
+int fill_position(struct peer *p, struct peer_row *row)
+{
+	int rc = open_catalogue(p);
+
+	if (rc == 0)
+		rc = walk_position(p->catalogue, &row->seq);
+	if (rc == 0)
+		rc = walk_totals(p->catalogue, &row->fill_files_all,
+		    &row->fill_bytes_all);
+	return rc < 0 ? rc : 0;
+}
+
+static int send_page(struct peer *p, const struct walk_page *page)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < page->n && rc == 0 && p->n_fixes == 0; i++)
+		rc = send_found(p, &page->files[i]);
+	return rc;
+}
+
+int fill_step(struct peer *p)
+{
+	struct walk_page *page = xcalloc(1, sizeof(*page));
+	int rc = open_catalogue(p);
+	int n = 0;
+
+	if (rc == 0)
+		n = walk_files(p->catalogue, p->read_name, -1,
+		    p->link.window == 1 ? 1 : WALK_FILES, copy_file, page);
+	if (n < 0)
+		rc = n;
+	if (rc == 0 && n > 0)
+		rc = send_page(p, page);
+	free(page);
+	return rc < 0 ? rc : n > 0;
+}
