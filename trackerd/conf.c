@@ -90,7 +90,9 @@ static const struct conf_key keys[] = {
 	KEY_STR("base_path", base_path, CONF_REQUIRED,
 	    "directory of data, meta and logs; made when absent"),
 	KEY_STR("bind_addr", bind_addr, 0,
-	    "address to listen on, or IPv4,IPv6; empty = all"),
+	    "address to listen on and to ask other trackers from, or "
+	    "IPv4,IPv6; "
+	    "empty = all"),
 	KEY_STR("inner_bind_addr", inner_bind_addr, 0,
 	    "address on the inner network"),
 	KEY_STR("outer_bind_addr", outer_bind_addr, 0,
