@@ -26,6 +26,7 @@
 #include "proto/msg.h"
 #include "storaged/apply.h"
 #include "storaged/change.h"
+#include "storaged/early.h"
 #include "storaged/handlers.h"
 
 #define HEAVY_PIECE 65536
@@ -73,7 +74,7 @@ static void create_answer(struct op_flow *op)
 {
 	if (op->rc < 0)
 		op_not_applied(op);
-	op_reply(op, op->rc, NULL, 0);
+	attr_settle(op);
 }
 
 static void create_publish(struct op_flow *op)
@@ -87,7 +88,7 @@ static void create_publish(struct op_flow *op)
 	op_disk_path(op, "", file);
 	if (op->rc < 0 && !op->temp[0])
 		op_remove_new(op, file);
-	op_reply(op, op->rc, NULL, 0);
+	attr_settle(op);
 }
 
 static void create_commit(struct op_flow *op)
@@ -202,9 +203,16 @@ static void part_next(struct op_flow *op)
 
 static int meta_step(struct op_flow *op)
 {
+	char file[FILEID_DISK_MAX];
 	int rc = look(op, "-m");
 
-	return rc < 0 ? rc : attr_reserve(op);
+	if (rc == 0)
+		rc = op_disk_path(op, "", file);
+	if (rc < 0)
+		return rc;
+	if (faccessat(op->path->data_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		early_note(op->name);
+	return attr_reserve(op);
 }
 
 static void meta_held(struct op_flow *op)

@@ -16,6 +16,7 @@
 #include "proto/kv.h"
 #include "proto/msg.h"
 #include "storaged/change.h"
+#include "storaged/early.h"
 #include "storaged/handlers.h"
 
 #define FLAG_OVERWRITE 'O'
@@ -252,7 +253,7 @@ static int set_decoded(struct op_flow *op, const struct framer *f)
 
 /* --- get --- */
 
-int attr_read(struct op_flow *op)
+static int get_step(struct op_flow *op)
 {
 	return read_meta(op, &op->text, &op->text_n);
 }
@@ -268,7 +269,7 @@ static void get_answer(struct op_flow *op)
 
 static void get_held(struct op_flow *op)
 {
-	op_disk(op, OP_LIGHT, attr_read, get_answer);
+	op_disk(op, OP_LIGHT, get_step, get_answer);
 }
 
 static int get_decoded(struct op_flow *op, const struct framer *f)
@@ -281,6 +282,41 @@ static int get_decoded(struct op_flow *op, const struct framer *f)
 		return -EINVAL;
 	op_hold(op, get_held);
 	return 0;
+}
+
+/* --- before its file --- */
+
+static void settle_answer(struct op_flow *op)
+{
+	op_reply(op, op->rc, NULL, 0);
+}
+
+static void settle_commit(struct op_flow *op)
+{
+	struct op *row = &op->log.op;
+
+	if (op->rc < 0) { /* gone again */
+		op_reply(op, op->rc == -ENOENT ? 0 : op->rc, NULL, 0);
+		return;
+	}
+	memset(row, 0, sizeof(*row));
+	row->code = OP_SET_META;
+	row->name = span_of(op->name);
+	row->bytes = op->text_n;
+	row->extra = (struct span){ op->text, op->text_n };
+	op_commit(op, settle_answer);
+}
+
+void attr_settle(struct op_flow *op)
+{
+	if (op->rc < 0 || !early_take(op->name)) {
+		op_reply(op, op->rc, NULL, 0);
+		return;
+	}
+	free(op->text);
+	op->text = NULL;
+	op->text_n = 0;
+	op_disk(op, OP_LIGHT, get_step, settle_commit);
 }
 
 /* --- file information --- */

@@ -35,8 +35,9 @@ void rename_begin(struct op_flow *op);
 void attr_commit(struct op_flow *op);
 /* A step before it: a disk that is nearly full must take the text first. */
 int attr_reserve(struct op_flow *op);
-/* Reads the side file's text into op->text (free). -ENOENT: none. */
-int attr_read(struct op_flow *op);
+/* The answer to a peer whose file is there now, op->rc: metadata that came
+ * before it is recorded once more (early.h). */
+void attr_settle(struct op_flow *op);
 
 /* remove.c */
 void remove_begin(struct op_flow *op);

@@ -134,7 +134,7 @@ static void rename_answer(struct op_flow *op)
 	struct op *row = &op->log.op;
 
 	if (op->rc == 0 && op->replica) {
-		op_reply(op, 0, NULL, 0);
+		attr_settle(op);
 		return;
 	}
 	if (op->rc == 0) {

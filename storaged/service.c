@@ -449,7 +449,6 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	st->up_time = clock_wall_sec();
 	busy_init(&st->busy);
 	synced_init(&st->synced);
-	early_init(&st->early);
 	rc = try_addresses(s, err, cap);
 	if (rc == 0)
 		rc = start_log(st, stop, err, cap);
@@ -606,7 +605,6 @@ void service_stop(struct service *s)
 	free_loops(st);
 	loop_free(s->main_loop);
 	store_close(&st->store);
-	early_fini(&st->early);
 	busy_fini(&st->busy);
 	synced_fini(&st->synced);
 	identity_fini(&st->me);

@@ -13,7 +13,6 @@
 #include "net/loop.h"
 #include "storaged/busy.h"
 #include "storaged/conf.h"
-#include "storaged/early.h"
 #include "storaged/identity.h"
 #include "storaged/stats.h"
 #include "storaged/store.h"
@@ -47,7 +46,6 @@ struct storage {
 	struct replicate *replicate;
 	bool replicating; /* atomic: beat may tell it of members */
 	struct synced synced;
-	struct early early;
 	void (*members_changed)(void *arg); /* beat_set_watch */
 	void *members_arg;
 	unsigned stat_changes; /* atomic; moves with every operation */
