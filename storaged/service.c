@@ -20,6 +20,7 @@
 #include "storaged/beat.h"
 #include "storaged/housekeep.h"
 #include "storaged/op.h"
+#include "storaged/rebuild.h"
 #include "storaged/recover.h"
 #include "storaged/replicate.h"
 
@@ -143,6 +144,8 @@ static int start_log(struct storage *st, bool (*stop)(void), char *err,
 	rc = identity_learn(&st->me, &st->conf, log, stop, err, cap);
 	if (rc == 0)
 		rc = identity_load_flag(&st->me, &st->conf, err, cap);
+	if (rc == 0)
+		rc = rebuild_look(st, err, cap);
 	if (rc == 0)
 		rc = open_stores(st, err, cap);
 	if (rc < 0)
@@ -419,11 +422,14 @@ static int start_replication(struct storage *st)
 	return 0;
 }
 
-static int start_parts(struct service *s, char *err, size_t cap)
+static int start_parts(struct service *s, bool (*stop)(void), char *err,
+    size_t cap)
 {
 	struct storage *st = s->st;
 	int rc = start_catalogue(s, err, cap);
 
+	if (rc == 0)
+		rc = rebuild_run(st, stop, err, cap);
 	if (rc == 0)
 		rc = start_loops(st, err, cap);
 	if (rc == 0)
@@ -457,7 +463,7 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 		return rc;
 	}
 	housekeep_load(st);
-	rc = start_parts(s, err, cap);
+	rc = start_parts(s, stop, err, cap);
 	if (rc < 0) {
 		service_stop(s);
 		return rc;
