@@ -9,10 +9,13 @@
 
 #include "base/log.h"
 #include "storaged/beat_impl.h"
+#include "storaged/replicate.h"
 
-static void note_source(struct beat *b, const char *old_id, int status,
+static void note_change(struct beat *b, const char *old_id, int status,
     const char *new_id)
 {
+	struct replicate *r =
+	    __atomic_load_n(&b->st->replicate, __ATOMIC_ACQUIRE);
 	struct identity *me = &b->st->me;
 	bool mine;
 	bool done;
@@ -23,6 +26,10 @@ static void note_source(struct beat *b, const char *old_id, int status,
 	done = me->sync_old_done;
 	until = me->sync_until;
 	pthread_mutex_unlock(&me->lock);
+	if (r && status == MEMBER_DELETED)
+		replicate_forget(r, old_id);
+	else if (r)
+		replicate_renamed(r, old_id, new_id);
 	if (mine && status == MEMBER_DELETED)
 		(void)identity_set_source(me, &b->st->conf, done, "", 0);
 	else if (mine)
@@ -46,9 +53,9 @@ static void take_change(struct beat *b, char *line)
 	log_info("member_changed", "id=%s status=%s new=%s", old_id, status,
 	    new_id ? new_id : "");
 	if (strcmp(status, "4") == 0)
-		note_source(b, old_id, MEMBER_DELETED, "");
+		note_change(b, old_id, MEMBER_DELETED, "");
 	else if (strcmp(status, "3") == 0 && new_id)
-		note_source(b, old_id, MEMBER_IP_CHANGED, new_id);
+		note_change(b, old_id, MEMBER_IP_CHANGED, new_id);
 }
 
 /* An answer may end in the middle of a line: the rest comes next time. */
