@@ -353,6 +353,140 @@ static void test_content_in_the_row_is_applied(void **state)
 	site_close(&t);
 }
 
+#define PEER_TIME 1700000000
+
+/* What a peer has done. */
+static void peer_row(struct site *t, struct op op)
+{
+	op.at = t->now++;
+	op.source_time = PEER_TIME;
+	op.replica = true;
+	op.client = span_of("10.0.0.22");
+	assert_true(op_append(t->log, op) > 0);
+}
+
+static void peer_content(struct site *t, enum op_code code, const char *name,
+    const char *token, const char *text)
+{
+	put_file(t, token, text);
+	peer_row(t, (struct op){ .code = code,
+	                .name = span_of(name),
+	                .size = strlen(text),
+	                .bytes = strlen(text),
+	                .crc = sum_crc32(0, text, strlen(text)),
+	                .extra = span_of(token) });
+}
+
+static void expect_time(struct site *t, const char *name, const char *suffix)
+{
+	char path[160];
+	struct stat sb;
+
+	snprintf(path, sizeof(path), "%s%s", name + 4, suffix);
+	assert_int_equal(fstatat(t->data, path, &sb, 0), 0);
+	assert_int_equal(sb.st_mtime, PEER_TIME);
+}
+
+static void test_staged_file_of_a_peer_gets_its_name(void **state)
+{
+	char a[FILEID_NAME_LEN + 1];
+	char b[FILEID_NAME_LEN + 1];
+	struct site t;
+
+	site_open(&t, state);
+	new_name(&t, t.now, true, a);
+	peer_content(&t, OP_CREATE, a, ".incoming/1", "new");
+	uploaded(&t, true, "replaced", b);
+	row(&t, (struct op){ .code = OP_SET_META,
+	            .name = span_of(b),
+	            .extra = span_of("k\2v") });
+	peer_content(&t, OP_CREATE, b, ".incoming/2", "by this");
+	recover_to(&t, 3);
+	expect_file(&t, a, "", "new");
+	expect_time(&t, a, "");
+	expect_file(&t, b, "", "by this");
+	expect_file(&t, b, "-m", "k\2v");
+	site_close(&t);
+}
+
+static void test_staged_file_of_a_peer_that_is_not_whole_is_kept(void **state)
+{
+	char a[FILEID_NAME_LEN + 1];
+	struct site t;
+
+	site_open(&t, state);
+	uploaded(&t, true, "before", a);
+	peer_content(&t, OP_CREATE, a, ".incoming/1", "after");
+	put_file(&t, ".incoming/1", "aft");
+	recover(&t);
+	assert_int_equal(t.r.failed, 1);
+	expect_file(&t, a, "", "before");
+	assert_true(is_there(&t, ".incoming/1"));
+	site_close(&t);
+}
+
+static void test_changes_of_a_peer_are_carried_out(void **state)
+{
+	char a[FILEID_NAME_LEN + 1];
+	char b[FILEID_NAME_LEN + 1];
+	char c[FILEID_NAME_LEN + 1];
+	char d[FILEID_NAME_LEN + 1];
+	struct site t;
+
+	site_open(&t, state);
+	uploaded(&t, true, "0123", a);
+	peer_row(&t, (struct op){ .code = OP_APPEND,
+	                 .name = span_of(a),
+	                 .size = 6,
+	                 .offset = 4,
+	                 .bytes = 2,
+	                 .crc = sum_crc32(0, "45", 2),
+	                 .extra = span_of("=45") });
+	uploaded(&t, true, "0123456789", b);
+	peer_row(&t, (struct op){ .code = OP_TRUNCATE,
+	                 .name = span_of(b),
+	                 .size = 3,
+	                 .offset = 10 });
+	uploaded(&t, true, "moves", c);
+	new_name(&t, t.now, false, d);
+	peer_row(&t, (struct op){ .code = OP_RENAME,
+	                 .name = span_of(d),
+	                 .extra = span_of(c) });
+	peer_row(&t, (struct op){ .code = OP_SET_META,
+	                 .name = span_of(a),
+	                 .extra = span_of("b\2a\1a\2b") });
+	recover_to(&t, 4);
+	expect_file(&t, a, "", "012345");
+	expect_file(&t, a, "-m", "b\2a\1a\2b");
+	expect_file(&t, b, "", "012");
+	expect_file(&t, c, "", NULL);
+	expect_file(&t, d, "", "moves");
+	expect_time(&t, a, "");
+	expect_time(&t, a, "-m");
+	expect_time(&t, b, "");
+	site_close(&t);
+}
+
+/* A peer deletes the target of a link by its own name. */
+static void test_delete_of_a_link_by_a_peer_leaves_the_target(void **state)
+{
+	char link[FILEID_NAME_LEN + 1];
+	char target[FILEID_NAME_LEN + 1];
+	char path[512];
+	struct site t;
+
+	site_open(&t, state);
+	uploaded(&t, false, "target", target);
+	new_name(&t, t.now, false, link);
+	snprintf(path, sizeof(path), "%s/data/%s", (char *)*state, target + 4);
+	assert_int_equal(symlinkat(path, t.data, link + 4), 0);
+	peer_row(&t, (struct op){ .code = OP_DELETE, .name = span_of(link) });
+	recover_to(&t, 1);
+	expect_file(&t, link, "", NULL);
+	expect_file(&t, target, "", "target");
+	site_close(&t);
+}
+
 static void test_content_without_a_row_is_dropped(void **state)
 {
 	char a[FILEID_NAME_LEN + 1];
@@ -412,6 +546,38 @@ static void test_new_file_without_a_row_is_an_orphan(void **state)
 	snprintf(path, sizeof(path), ".orphans/%s", orphan + 10);
 	assert_true(is_there(&t, path));
 	recover_to(&t, 0);
+	site_close(&t);
+}
+
+static int see_replica(void *arg, const struct op *op)
+{
+	int *seen = arg;
+
+	if (op->code == OP_CREATE)
+		seen[op->replica]++;
+	return 0;
+}
+
+static void test_whole_file_made_elsewhere_gets_a_row_not_sent_on(void **state)
+{
+	struct fileid id = { .size_field = fileid_size_field(5, false, 7),
+		.crc = sum_crc32(0, "whole", 5) };
+	char name[FILEID_NAME_LEN + 1];
+	int seen[2] = { 0, 0 };
+	struct site t;
+
+	site_open(&t, state);
+	id.time = (uint32_t)(t.now / 1000);
+	for (uint32_t i = 0; i < 3; i++) {
+		id.source = i ? 0x0100000a + i : 0x0100000a;
+		fileid_make(&id, (struct fileid_place){ 0, 1, 1 },
+		    span_of("txt"), i, name);
+		put_named(&t, name, "", "whole");
+	}
+	recover_to(&t, 0);
+	assert_int_equal(oplog_read(t.log, 0, 10, see_replica, seen), 3);
+	assert_int_equal(seen[0], 1); /* made here */
+	assert_int_equal(seen[1], 2);
 	site_close(&t);
 }
 
@@ -559,6 +725,13 @@ int main(void)
 		scratch_test(test_committed_truncate_is_carried_out),
 		scratch_test(test_staged_content_is_applied),
 		scratch_test(test_content_in_the_row_is_applied),
+		scratch_test(test_staged_file_of_a_peer_gets_its_name),
+		scratch_test(
+		    test_staged_file_of_a_peer_that_is_not_whole_is_kept),
+		scratch_test(test_changes_of_a_peer_are_carried_out),
+		scratch_test(test_delete_of_a_link_by_a_peer_leaves_the_target),
+		scratch_test(
+		    test_whole_file_made_elsewhere_gets_a_row_not_sent_on),
 		scratch_test(test_content_without_a_row_is_dropped),
 		scratch_test(
 		    test_staged_content_that_is_not_whole_is_kept_and_told),
