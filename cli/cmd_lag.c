@@ -5,9 +5,9 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "cli/dbs.h"
@@ -388,10 +388,13 @@ static void sleep_until(mono_t until)
 {
 	while (!stop_asked()) {
 		const mono_t now = clock_mono();
+		const mono_t left = until > now ? until - now : 0;
+		const struct timespec ts = { (time_t)(left / MONO_SEC),
+			(long)(left % MONO_SEC) };
 
-		if (now >= until)
+		if (left == 0)
 			return;
-		(void)poll(NULL, 0, (int)((until - now) / MONO_MS) + 1);
+		nanosleep(&ts, NULL);
 	}
 }
 

@@ -54,8 +54,8 @@ int peers_put(struct db *db, const struct peer_row *p);
 /* -ENOENT: never seen. */
 int peers_get(struct db *db, const char *id, struct peer_row *out);
 /* All but the catalogue, by id. each returns 0 to go on. Gives how many. */
-int peers_each(struct db *db,
-    int (*each)(void *arg, const struct peer_row *p), void *arg);
+int peers_each(struct db *db, int (*each)(void *arg, const struct peer_row *p),
+    void *arg);
 /* With what is parked for it: a member that was deleted. */
 int peers_drop(struct db *db, const char *id);
 /* Its address, and with it its id, changed (changelog status 3). */

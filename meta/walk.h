@@ -18,9 +18,9 @@
 struct walk_file {
 	struct span name; /* "M00/00/00/..." */
 	uint64_t size;
-	int type;             /* 0 normal, 1 appender, 2 slave, 3 trunk, 4 link */
-	int64_t created;      /* unix seconds */
-	int64_t modified;     /* unix seconds */
+	int type;         /* 0 normal, 1 appender, 2 slave, 3 trunk, 4 link */
+	int64_t created;  /* unix seconds */
+	int64_t modified; /* unix seconds */
 	bool has_meta;
 };
 /* Files with names > after ("" from the beginning), of one store path or of

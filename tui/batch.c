@@ -59,6 +59,8 @@ void batch_print(FILE *out, struct ui *ui, struct canvas *c, int width)
 			view_files(c, a, ui);
 		else if (ui->view == VIEW_STORAGE)
 			view_storage(c, a, ui);
+		else if (ui->view == VIEW_SYNC)
+			view_sync(c, a, ui);
 		else
 			view_overview(c, a, ui);
 	}

@@ -25,8 +25,10 @@ static const struct {
 } views[N_VIEWS] = {
 	[VIEW_OVERVIEW] = { "1", "Overview", "OVERVIEW", "", true },
 	[VIEW_STORAGES] = { "3", "Storages", "STORAGES", "storages", true },
+	[VIEW_SYNC] = { "5", "Sync", "SYNC", "sync", true },
 	[VIEW_FILES] = { "6", "Files", "FILES", "files", true },
 	[VIEW_STORAGE] = { "3", "Storages", "STORAGES", "storages", false },
+	[VIEW_WAITING] = { "5", "Sync", "SYNC", "sync › waiting", false },
 	[VIEW_SETUP] = { "", "Setup", "SETUP", "", false },
 };
 
@@ -302,6 +304,8 @@ static void draw_view(struct canvas *c, struct area a, struct ui *ui)
 	    struct ui *) = {
 		[VIEW_OVERVIEW] = view_overview,
 		[VIEW_STORAGES] = view_storages,
+		[VIEW_SYNC] = view_sync,
+		[VIEW_WAITING] = view_waiting,
 		[VIEW_FILES] = view_files,
 		[VIEW_STORAGE] = view_storage,
 		[VIEW_SETUP] = view_setup,

@@ -256,6 +256,29 @@ static void print_storage(FILE *out, const struct snapshot *s,
 	close_object(&o);
 }
 
+static void print_pair(FILE *out, const struct sync_pair *p)
+{
+	const struct peer_backlog *b = &p->pair.backlog;
+	struct object o;
+
+	open_object(&o, out);
+	text(&o, "group", p->group);
+	text(&o, "from", p->from);
+	text(&o, "to", p->to);
+	number(&o, "behind_s", p->behind);
+	text(&o, "bound", p->bound ? "upper" : "exact");
+	number(&o, "waiting", p->exact ? (int64_t)b->ops : UNKNOWN);
+	number(&o, "waiting_bytes", p->exact ? (int64_t)b->bytes : UNKNOWN);
+	number(&o, "parked", p->exact ? (int64_t)p->pair.parked : UNKNOWN);
+	number(&o, "bytes_per_s",
+	    p->exact ? (int64_t)p->pair.peer.rate_bytes : UNKNOWN);
+	if (p->exact)
+		text(&o, "phase", peer_phase_name(p->pair.peer.phase));
+	else
+		null(&o, "phase");
+	close_object(&o);
+}
+
 /* A source that did not answer is named: what is shown lacks its word. */
 static void print_missing(FILE *out, const struct snapshot *s)
 {
@@ -302,6 +325,11 @@ void json_print(FILE *out, const struct ui *ui)
 	for (size_t i = 0; i < s->n_storages; i++) {
 		fputs(i ? "," : "", out);
 		print_storage(out, s, &s->storages[i]);
+	}
+	fputs("],\"pairs\":[", out);
+	for (size_t i = 0; i < s->n_pairs; i++) {
+		fputs(i ? "," : "", out);
+		print_pair(out, &s->pairs[i]);
 	}
 	fputc(']', out);
 	close_object(&o);

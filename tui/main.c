@@ -31,6 +31,7 @@ struct app {
 	struct model *model;
 	struct source *source;
 	struct files *files;
+	struct sync *sync;
 	struct snapshot *shown;
 	bool dirty;    /* something came since the last drawing */
 	bool draw_now; /* and must not wait for the next tick */
@@ -73,18 +74,18 @@ static sigset_t hold_signals(void)
 static void wait_until(const struct app *a, mono_t until, bool keys,
     const sigset_t *mask)
 {
-	struct pollfd fds[3] = { { files_fd(a->files), POLLIN, 0 },
+	struct pollfd fds[4] = { { files_fd(a->files), POLLIN, 0 },
 		{ source_fd(a->source), POLLIN, 0 },
-		{ STDIN_FILENO, POLLIN, 0 } };
+		{ sync_fd(a->sync), POLLIN, 0 }, { STDIN_FILENO, POLLIN, 0 } };
 	const mono_t now = clock_mono();
 	const mono_t left = until > now ? until - now : 0;
 	const struct timespec ts = { (time_t)(left / MONO_SEC),
 		(long)(left % MONO_SEC) };
 
-	if (ppoll(fds, keys ? 3 : 2, until == NEVER ? NULL : &ts, mask) <= 0)
+	if (ppoll(fds, keys ? 4 : 3, until == NEVER ? NULL : &ts, mask) <= 0)
 		return;
 	/* The terminal is gone, whether or not a signal says so. */
-	if (keys && fds[2].revents & (POLLHUP | POLLERR | POLLNVAL))
+	if (keys && fds[3].revents & (POLLHUP | POLLERR | POLLNVAL))
 		caught = SIGHUP;
 }
 
@@ -105,7 +106,10 @@ static int open_sources(struct app *a)
 	    &a->source);
 	if (rc == 0 && !a->files)
 		rc = files_start(a->o.dbs, a->o.n_dbs, &a->files);
+	if (rc == 0 && !a->sync)
+		rc = sync_start(a->o.dbs, a->o.n_dbs, &a->sync);
 	a->ui.files = a->files ? files_get(a->files) : NULL;
+	a->ui.sync = a->sync ? sync_get(a->sync) : NULL;
 	return rc;
 }
 
@@ -122,6 +126,19 @@ static mono_t sooner(mono_t a, mono_t b)
 	return a < b ? a : b;
 }
 
+/* Logs are read as often as trackers are asked; the files of a pair only while
+ * they are shown. */
+static void tend_sync(struct app *a, mono_t now)
+{
+	const bool files = a->ui.view == VIEW_WAITING;
+
+	if (a->ui.wants & WANT_WAITING)
+		sync_now(a->sync);
+	a->ui.wants &= ~WANT_WAITING;
+	sync_tick(a->sync, now, poll_ms(a), files ? a->ui.sync_from : NULL,
+	    files ? a->ui.sync_to : NULL);
+}
+
 /* What came, and what is due. */
 static void run_sources(struct app *a)
 {
@@ -135,6 +152,11 @@ static void run_sources(struct app *a)
 		a->dirty = true;
 		a->draw_now |= first;
 	}
+	if (sync_take(a->sync, a->model)) {
+		a->dirty = true;
+		a->draw_now |= first || a->ui.view == VIEW_WAITING;
+	}
+	tend_sync(a, now);
 	if (files_take(a->files)) {
 		view_files_load(&a->ui);
 		a->draw_now = true;
@@ -216,8 +238,9 @@ static void do_wants(struct app *a)
 {
 	const unsigned wants = a->ui.wants;
 
-	a->ui.wants &= WANT_QUIT | WANT_SEARCH;
+	a->ui.wants &= WANT_QUIT | WANT_SEARCH | WANT_WAITING;
 	if (wants & WANT_REFRESH) {
+		sync_now(a->sync);
 		source_poll_now(a->source);
 		a->next_search = 0;
 	}
@@ -299,6 +322,8 @@ static bool picture_ready(struct app *a)
 	if (a->ui.view == VIEW_FILES && a->o.n_dbs > 0 &&
 	    (files_state(a) == FILES_IDLE || files_state(a) == FILES_SEARCHING))
 		return false;
+	if (a->ui.view != VIEW_FILES && !sync_ready(a->sync))
+		return false;
 	if (s->n_asked == 0 || a->ui.view == VIEW_FILES)
 		return true;
 	if (!s->complete)
@@ -316,6 +341,8 @@ static int batch_status(const struct app *a)
 		return 128 + caught;
 	if (a->ui.view == VIEW_FILES && a->o.n_dbs > 0)
 		return files_state(a) == FILES_READY ? EXIT_FINE : EXIT_NOTHING;
+	if (a->ui.view == VIEW_SYNC && s->n_asked == 0)
+		return s->n_pairs > 0 ? EXIT_FINE : EXIT_NOTHING;
 	if (s->n_asked > 0 && !s->live)
 		return s->complete ? EXIT_NOTHING : EXIT_INCOMPLETE;
 	return s->complete ? EXIT_FINE : EXIT_INCOMPLETE;
@@ -439,7 +466,7 @@ static int run(struct app *a)
 		return EXIT_USAGE;
 	if (nothing)
 		ask_for_tracker(a);
-	else if (a->o.n_trackers == 0)
+	else if (a->o.n_trackers == 0 && a->o.view != VIEW_SYNC)
 		a->ui.view = VIEW_FILES;
 	rc = open_sources(a);
 	if (rc < 0) {
@@ -469,6 +496,7 @@ int main(int argc, char **argv)
 	if (app.source)
 		source_stop(app.source);
 	files_stop(app.files);
+	sync_stop(app.sync);
 	snapshot_free(app.shown);
 	model_free(app.model);
 	ui_fini(&app.ui);

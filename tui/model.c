@@ -71,6 +71,7 @@ void model_free(struct model *m)
 	for (size_t i = 0; i < m->n; i++)
 		answer_clear(&m->answers[i]);
 	free(m->known);
+	free(m->pairs);
 	free(m);
 }
 
@@ -257,6 +258,15 @@ void model_feed(struct model *m, size_t tracker, struct answer *a)
 		take_storages(m, &m->answers[source], first);
 		history_add(m, at);
 	}
+}
+
+void model_feed_pairs(struct model *m, const struct pair *pairs, size_t n)
+{
+	free(m->pairs);
+	m->pairs = xcalloc(n, sizeof(*m->pairs));
+	if (n > 0)
+		memcpy(m->pairs, pairs, n * sizeof(*pairs));
+	m->n_pairs = n;
 }
 
 /* --- the lines of the past --- */

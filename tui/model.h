@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "meta/pairs.h"
 #include "proto/msg.h"
 
 #define UNKNOWN      INT64_MIN
@@ -129,6 +130,7 @@ struct group {
 	int64_t n_storages, readable, writable, port, paths, subdirs;
 	int64_t trunk_file; /* -1 off */
 	int64_t behind;     /* seconds, the worst of its storages */
+	bool behind_bound;  /* an upper bound only */
 	struct rate rates[N_FLOWS];
 };
 
@@ -145,12 +147,22 @@ struct storage {
 	bool stale;        /* values are older than they should be */
 	int64_t behind;    /* seconds, UNKNOWN */
 	bool behind_bound; /* an upper bound only */
+	int filling;       /* percent of its first copy, -1 none is made */
 	bool alone;        /* nobody to be behind of */
 	double rate_span;  /* seconds the rates are the mean of, 0 none yet */
 	struct rate rates[N_FLOWS];
 	int16_t seen[TRACKERS_MAX]; /* status each tracker tells, -1 none */
 	bool disagree;
 	enum severity severity;
+};
+
+/* What one member of a group waits for from another. */
+struct sync_pair {
+	char group[17], from[17], to[17];
+	int64_t behind;   /* seconds, UNKNOWN */
+	bool bound;       /* an upper bound, as trackers tell */
+	bool exact;       /* counted in the sender's log; else the rest is 0 */
+	struct pair pair; /* what that log says */
 };
 
 struct problem {
@@ -184,6 +196,8 @@ struct snapshot {
 	struct group all; /* sums; name "all" */
 	size_t n_storages;
 	struct storage *storages;
+	size_t n_pairs; /* by group, sender, receiver */
+	struct sync_pair *pairs;
 	size_t n_problems; /* worst first */
 	size_t n_pending;  /* behind those: not yet true for long enough */
 	struct problem problems[PROBLEMS_MAX + 1];
@@ -202,12 +216,19 @@ struct model *model_new(const char *const *trackers, size_t n, wall_t now);
 void model_free(struct model *m);
 /* Takes what is in the answer; leaves it empty. */
 void model_feed(struct model *m, size_t tracker, struct answer *a);
+/* What the logs in reach say about pairs now; copied. */
+void model_feed_pairs(struct model *m, const struct pair *pairs, size_t n);
 /* Gives a snapshot as of now; free with snapshot_free. */
 struct snapshot *model_snapshot(struct model *m, wall_t now);
 void snapshot_free(struct snapshot *s); /* NULL is fine */
 
 const struct storage *snapshot_storage(const struct snapshot *s,
     const char *group, const char *id);
+/* NULL: there is no such pair. */
+const struct sync_pair *snapshot_pair(const struct snapshot *s,
+    const char *group, const char *from, const char *to);
+/* Does anything wait, or has anything failed? */
+bool sync_pair_waits(const struct sync_pair *p);
 /* Is this storage expected to serve? */
 bool storage_is_up(const struct storage *st);
 bool storage_readable(const struct storage *st);
@@ -226,6 +247,10 @@ struct meter {
 void meter_feed(struct meter *m, int64_t beat, const struct stats *stats);
 /* Fills rates; gives the span in seconds, 0 when not known. */
 double meter_rates(const struct meter *m, struct rate rates[N_FLOWS]);
+
+/* Pairs from the logs and, for the others, from the trackers' times; corrects
+ * how far each storage is behind. */
+void model_pairs(struct snapshot *s, const struct pair *known, size_t n);
 
 /* The checks that trackers' data allows; fills problems (since is kept from
  * `before` for those that stood there). */

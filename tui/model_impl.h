@@ -23,7 +23,9 @@ struct model {
 	char leader[64];
 	size_t n_known;
 	struct known *known;
-	size_t n_problems; /* with those that do not count yet */
+	size_t n_pairs;
+	struct pair *pairs; /* of the logs in reach */
+	size_t n_problems;  /* with those that do not count yet */
 	struct problem problems[PROBLEMS_MAX + 1];
 	size_t n_events, events_total;
 	struct happening events[EVENTS_MAX];

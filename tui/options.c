@@ -51,13 +51,14 @@ static const struct {
 } view_names[] = {
 	{ "overview", VIEW_OVERVIEW },
 	{ "storages", VIEW_STORAGES },
+	{ "sync", VIEW_SYNC },
 	{ "files", VIEW_FILES },
 };
 
 static void print_help(FILE *out)
 {
 	fprintf(out, "fdfs-top [options] [overview | storages [FILTER] | "
-	             "files [QUERY]]\n\n");
+	             "sync | files [QUERY]]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char form[40];
 
@@ -239,8 +240,8 @@ static int parse_view(struct options *o, int argc, char **argv)
 		i++;
 	if (i == ARRAY_LEN(view_names)) {
 		fprintf(stderr,
-		    "fdfs-top: there is no view %s; overview, storages and "
-		    "files are\n",
+		    "fdfs-top: there is no view %s; overview, storages, "
+		    "sync and files are\n",
 		    argv[optind]);
 		return -EINVAL;
 	}

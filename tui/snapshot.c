@@ -59,7 +59,8 @@ static void fill_storage(struct storage *st, const struct storage_fact *f,
 		.stats = r->stats,
 		.beat = r->stats.last_heart_beat_time,
 		.beat_age = UNKNOWN,
-		.behind = UNKNOWN };
+		.behind = UNKNOWN,
+		.filling = -1 };
 	str_copy(st->group, sizeof(st->group), f->group);
 	str_copy(st->id, sizeof(st->id), r->id);
 	str_copy(st->ip, sizeof(st->ip), r->ip);
@@ -111,39 +112,6 @@ static void fill_seen(const struct model *m, struct storage *st)
 	}
 }
 
-/* Age of what this storage still has to receive, from two times the tracker
- * keeps: the last change at each other member, and up to where this one has
- * received. It is a bound: the tracker does not say from whom, and a stock
- * storage does not count every record that it received. Only nothing is exact.
- */
-static void fill_behind(struct snapshot *s, struct storage *st)
-{
-	const int64_t synced = st->stats.last_synced_timestamp;
-	size_t others = 0;
-	int64_t worst = 0;
-
-	for (size_t i = 0; i < s->n_storages; i++) {
-		const struct storage *o = &s->storages[i];
-		const int64_t changed = o->stats.last_source_update;
-
-		if (o == st || strcmp(o->group, st->group) != 0 ||
-		    !storage_is_up(o))
-			continue;
-		others++;
-		if (changed <= 0)
-			continue;
-		if (synced <= 0)
-			worst = INT64_MAX;
-		else if (changed - synced > worst)
-			worst = changed - synced;
-	}
-	st->alone = others == 0;
-	if (others > 0 && worst != INT64_MAX && !st->stale &&
-	    st->status != ST_OFFLINE)
-		st->behind = worst;
-	st->behind_bound = st->behind > 0;
-}
-
 static enum severity severity_of(const struct storage *st)
 {
 	if (st->status == ST_OFFLINE)
@@ -173,8 +141,6 @@ static void fill_storages(struct model *m, struct snapshot *s,
 		if (storage_is_up(st) && st->beat_age > s->worst_age)
 			s->worst_age = st->beat_age;
 	}
-	for (size_t i = 0; i < s->n_storages; i++)
-		fill_behind(s, &s->storages[i]);
 }
 
 static void sum_rates(const struct snapshot *s, const char *group,
@@ -225,8 +191,10 @@ static void fill_group(struct snapshot *s, struct group *g,
 	for (size_t i = 0; i < s->n_storages; i++) {
 		const struct storage *st = &s->storages[i];
 
-		if (strcmp(st->group, g->name) == 0 && st->behind > g->behind)
+		if (strcmp(st->group, g->name) == 0 && st->behind > g->behind) {
 			g->behind = st->behind;
+			g->behind_bound = st->behind_bound;
+		}
 	}
 }
 
@@ -251,8 +219,10 @@ static void fill_groups(struct snapshot *s, const struct answer *a)
 		all->n_storages += g->n_storages;
 		all->readable += g->readable;
 		all->writable += g->writable;
-		if (g->behind > all->behind)
+		if (g->behind > all->behind) {
 			all->behind = g->behind;
+			all->behind_bound = g->behind_bound;
+		}
 	}
 	sum_rates(s, NULL, all->rates);
 }
@@ -318,8 +288,10 @@ struct snapshot *model_snapshot(struct model *m, wall_t now)
 	if (a) {
 		s->data_at = m->trackers[m->source].last_answer;
 		fill_storages(m, s, a);
-		fill_groups(s, a);
 	}
+	model_pairs(s, m->pairs, m->n_pairs);
+	if (a)
+		fill_groups(s, a);
 	model_check(s, m->problems, m->n_problems);
 	m->n_problems = s->n_problems + s->n_pending;
 	memcpy(m->problems, s->problems, sizeof(m->problems));
@@ -337,6 +309,7 @@ void snapshot_free(struct snapshot *s)
 		return;
 	free(s->groups);
 	free(s->storages);
+	free(s->pairs);
 	free(s);
 }
 

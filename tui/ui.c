@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tui/ui.h"
+#include "tui/view_sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,12 +16,15 @@ void ui_init(struct ui *ui, const char *cluster)
 	str_copy(ui->cluster, sizeof(ui->cluster), cluster);
 	table_init(&ui->storages, storage_columns, n_storage_columns,
 	    storage_key);
+	table_init(&ui->waiting, waiting_columns, n_waiting_columns,
+	    waiting_key);
 	table_init(&ui->hits, file_columns, n_file_columns, file_key);
 }
 
 void ui_fini(struct ui *ui)
 {
 	table_fini(&ui->storages);
+	table_fini(&ui->waiting);
 	table_fini(&ui->hits);
 }
 
@@ -40,6 +43,8 @@ static struct table *table_of(struct ui *ui)
 {
 	if (ui->view == VIEW_STORAGES)
 		return &ui->storages;
+	if (ui->view == VIEW_WAITING)
+		return &ui->waiting;
 	return ui->view == VIEW_FILES ? &ui->hits : NULL;
 }
 
@@ -180,6 +185,8 @@ static void move_rows(struct ui *ui, long by)
 		table_move(t, by);
 	else if (ui->view == VIEW_OVERVIEW)
 		move_group(ui, by);
+	else if (ui->view == VIEW_SYNC)
+		sync_move(ui, by, 0);
 }
 
 static void page_rows(struct ui *ui, int direction)
@@ -205,6 +212,11 @@ static void open_row(struct ui *ui)
 
 	if (ui->view == VIEW_STORAGES) {
 		show_storage(ui, table_current(&ui->storages));
+	} else if (ui->view == VIEW_SYNC && sync_selected(ui)) {
+		ui->waiting.cursor[0] = '\0';
+		ui->waiting.at = 0;
+		ui->wants |= WANT_WAITING;
+		go_to(ui, VIEW_WAITING);
 	} else if (ui->view == VIEW_OVERVIEW && ui->group[0]) {
 		snprintf(filter, sizeof(filter), "group=%s", ui->group);
 		if (ui->s && ui->s->n_groups > 1)
@@ -225,14 +237,21 @@ static void go_back(struct ui *ui)
 		table_set_filter(t, "", err, sizeof(err));
 	} else if (ui->view == VIEW_STORAGE) {
 		go_to(ui, VIEW_STORAGES);
+	} else if (ui->view == VIEW_WAITING) {
+		go_to(ui, VIEW_SYNC);
 	} else if (ui->view != VIEW_OVERVIEW) {
 		go_to(ui, VIEW_OVERVIEW);
 	}
 }
 
-/* The storage before or after in the order of the table. */
-static void step_storage(struct ui *ui, long by)
+/* The storage before or after in the order of the table; of the matrix the
+ * cell beside. */
+static void step(struct ui *ui, long by)
 {
+	if (ui->view == VIEW_SYNC) {
+		sync_move(ui, 0, by);
+		return;
+	}
 	view_storages_load(ui);
 	table_move(&ui->storages, by);
 	show_storage(ui, table_current(&ui->storages));
@@ -315,14 +334,26 @@ static bool move_action(struct ui *ui, enum action action)
 		go_back(ui);
 		return true;
 	case ACT_PREVIOUS:
-		step_storage(ui, -1);
+		step(ui, -1);
 		return true;
 	case ACT_NEXT:
-		step_storage(ui, 1);
+		step(ui, 1);
 		return true;
 	default:
 		return false;
 	}
+}
+
+static bool sync_action(struct ui *ui, enum action action)
+{
+	if (action == ACT_VALUE)
+		ui->sync_value =
+		    (enum sync_value)((ui->sync_value + 1) % N_SYNC_VALUES);
+	else if (action == ACT_GROUP)
+		sync_next_group(ui);
+	else
+		return false;
+	return true;
 }
 
 static void other_action(struct ui *ui, enum action action)
@@ -336,6 +367,9 @@ static void other_action(struct ui *ui, enum action action)
 		break;
 	case ACT_STORAGES:
 		go_to(ui, VIEW_STORAGES);
+		break;
+	case ACT_SYNC:
+		go_to(ui, VIEW_SYNC);
 		break;
 	case ACT_FILES:
 		go_to(ui, VIEW_FILES);
@@ -400,6 +434,6 @@ void ui_key(struct ui *ui, int key)
 	}
 	if (ui->help && action != ACT_HELP && action != ACT_BACK)
 		ui->help = false;
-	if (!move_action(ui, action))
+	if (!move_action(ui, action) && !sync_action(ui, action))
 		other_action(ui, action);
 }

@@ -15,9 +15,13 @@
 #include "tui/files.h"
 #include "tui/keys.h"
 #include "tui/model.h"
+#include "tui/sync.h"
 #include "tui/table.h"
 
 enum prompt { PROMPT_NONE, PROMPT_FILTER, PROMPT_FIND, PROMPT_TRACKER };
+
+/* What a cell of the matrix of pairs tells. */
+enum sync_value { SYNC_AGE, SYNC_FILES_N, SYNC_BYTES, SYNC_ETA, N_SYNC_VALUES };
 
 /* Left for the main loop, which clears them. */
 #define WANT_QUIT    BIT(0)
@@ -26,6 +30,7 @@ enum prompt { PROMPT_NONE, PROMPT_FILTER, PROMPT_FIND, PROMPT_TRACKER };
 #define WANT_SUSPEND BIT(3)
 #define WANT_SEARCH  BIT(4) /* ui.find */
 #define WANT_TRACKER BIT(5) /* ui.tracker was entered */
+#define WANT_WAITING BIT(6) /* the files of the chosen pair */
 
 /* Where a configuration was looked for (first run). */
 struct looked {
@@ -48,7 +53,11 @@ struct ui {
 	wall_t paused_at;
 	char group[17]; /* under the cursor of the overview */
 	char subject_group[17], subject_id[17]; /* of the storage view */
+	const struct sync_view *sync;           /* lent; NULL: no log is read */
+	enum sync_value sync_value;             /* what the matrix shows */
+	char sync_group[17], sync_from[17], sync_to[17]; /* chosen pair */
 	struct table storages;
+	struct table waiting;
 	struct table hits;
 	char find[FIND_MAX]; /* what the files view asks */
 	enum prompt prompt;
@@ -95,6 +104,8 @@ void frame_pill(const struct ui *ui, char *buf, size_t cap);
 void view_overview(struct canvas *c, struct area a, struct ui *ui);
 void view_storages(struct canvas *c, struct area a, struct ui *ui);
 void view_storage(struct canvas *c, struct area a, struct ui *ui);
+void view_sync(struct canvas *c, struct area a, struct ui *ui);
+void view_waiting(struct canvas *c, struct area a, struct ui *ui);
 void view_files(struct canvas *c, struct area a, struct ui *ui);
 void view_help(struct canvas *c, struct area a, struct ui *ui);
 void view_setup(struct canvas *c, struct area a, struct ui *ui);
@@ -106,14 +117,21 @@ void view_no_storages(struct canvas *c, struct area a, struct ui *ui);
 
 /* Two times of synchronisation, in words. */
 void view_sync_line(struct canvas *c, int y, const struct storage *st);
+/* Behind whom, and how much waits. */
+void view_behind_line(struct canvas *c, int y, const struct snapshot *s,
+    const struct storage *st);
 
 /* The rows a table shows, loaded from the snapshot or the last answer. */
 void view_storages_load(struct ui *ui);
 void view_files_load(struct ui *ui);
+void view_waiting_load(struct ui *ui);
 extern const struct column storage_columns[];
 extern const size_t n_storage_columns;
 extern const struct column file_columns[];
 extern const size_t n_file_columns;
+extern const struct column waiting_columns[];
+extern const size_t n_waiting_columns;
+void waiting_key(const void *row, char *buf);
 void storage_key(const void *row, char *buf);
 void file_key(const void *row, char *buf);
 

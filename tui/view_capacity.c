@@ -89,7 +89,7 @@ static void group_rates(struct canvas *c, int y, int x, const struct group *g)
 	else if (g->behind == UNKNOWN)
 		str_copy(buf, sizeof(buf), "?");
 	else
-		snprintf(buf, sizeof(buf), "%s%s", g->behind > 0 ? "≤" : "",
+		snprintf(buf, sizeof(buf), "%s%s", g->behind_bound ? "≤" : "",
 		    str_duration(text, sizeof(text), g->behind));
 	canvas_right(c, y, x + 16, 8, ROLE_TEXT, buf);
 }

@@ -134,6 +134,8 @@ static void draw_sync(struct canvas *c, struct area a, const struct ui *ui,
 	if (st->alone)
 		canvas_printf(c, y++, 1, ROLE_TEXT,
 		    "no other storage of %s is up to receive from", st->group);
+	else if (st->filling >= 0 || !st->behind_bound)
+		view_behind_line(c, y++, ui->s, st);
 	else if (st->behind == UNKNOWN)
 		canvas_printf(c, y++, 1, ROLE_TEXT,
 		    "how far behind is not known: nothing was received yet, or "

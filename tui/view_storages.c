@@ -10,7 +10,7 @@
 #include "tui/num.h"
 #include "tui/ui.h"
 
-#define DETAIL_ROWS 6
+#define DETAIL_ROWS 7
 #define TABLE_ROWS  6 /* at least, with its header */
 
 /* The role of plain text of a storage: dim when it is old. */
@@ -219,6 +219,10 @@ static enum role cell_behind(const void *row, char *buf)
 		str_copy(buf, TABLE_CELL, "-");
 		return ROLE_DIM;
 	}
+	if (st->filling >= 0) {
+		snprintf(buf, TABLE_CELL, "%d%%", st->filling);
+		return ROLE_INFO;
+	}
 	if (st->behind == UNKNOWN) {
 		str_copy(buf, TABLE_CELL, "?");
 		return ROLE_UNKNOWN;
@@ -342,6 +346,49 @@ void view_sync_line(struct canvas *c, int y, const struct storage *st)
 		    "   nothing received from peers yet");
 }
 
+/* Whom it is behind, the worst; what the sender's log counts is exact. */
+void view_behind_line(struct canvas *c, int y, const struct snapshot *s,
+    const struct storage *st)
+{
+	const struct sync_pair *worst = NULL;
+	char text[NUM_MAX];
+	char bytes[NUM_MAX];
+	int x;
+
+	for (size_t i = 0; i < s->n_pairs; i++) {
+		const struct sync_pair *p = &s->pairs[i];
+
+		if (strcmp(p->to, st->id) == 0 &&
+		    strcmp(p->group, st->group) == 0 && sync_pair_waits(p) &&
+		    (!worst || p->behind > worst->behind))
+			worst = p;
+	}
+	if (!worst) {
+		canvas_printf(c, y, 1, ROLE_TEXT,
+		    st->alone ? "no other storage of its group is up"
+		              : "behind nobody: everything has arrived");
+		return;
+	}
+	x = canvas_printf(c, y, 1, ROLE_TEXT, "behind %s   ", worst->from);
+	if (worst->behind == UNKNOWN)
+		x = canvas_printf(c, y, x, ROLE_UNKNOWN, "?");
+	else
+		x = canvas_printf(c, y, x, ROLE_TEXT, "%s%s",
+		    worst->bound ? "≤" : "",
+		    str_duration(text, sizeof(text), worst->behind));
+	if (!worst->exact)
+		return;
+	x = canvas_printf(c, y, x, ROLE_TEXT, "   %s operations   %s",
+	    num_grouped(text, (int64_t)worst->pair.backlog.ops),
+	    num_bytes(bytes, (int64_t)worst->pair.backlog.bytes));
+	if (worst->pair.parked > 0)
+		x = canvas_printf(c, y, x, ROLE_WARN, "   %s parked",
+		    num_grouped(text, (int64_t)worst->pair.parked));
+	if (st->filling >= 0)
+		canvas_printf(c, y, x, ROLE_TEXT, "   first copy %d %%",
+		    st->filling);
+}
+
 static const char *rw_name(int mode)
 {
 	return mode == 6   ? "both"
@@ -399,6 +446,7 @@ static void draw_detail(struct canvas *c, struct area a, const struct ui *ui,
 	    st->stats.current_conns, st->stats.alloc_conns, st->stats.max_conns,
 	    st->paths, st->write_path);
 	view_sync_line(c, y++, st);
+	view_behind_line(c, y++, ui->s, st);
 	seen_line(c, y++, ui, st);
 	if (st->stale)
 		canvas_printf(c, y, 1, ROLE_DIM,
