@@ -251,7 +251,7 @@ int peer_file_receive(struct client *c, const struct peer_file *f,
 	if (rc < 0)
 		return rc;
 	if (rc != 0 && rc != NO_ENTRY)
-		return -EREMOTEIO;
+		return rc;
 	if (rc == NO_ENTRY && f->ask != PEER_ASK_META) {
 		if (f->known) {
 			differs(a, "missing");

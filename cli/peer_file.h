@@ -42,7 +42,7 @@ void peer_file_describe(struct peer_file *f, const struct stores *s,
 /* 0 or -errno. */
 int peer_file_send(struct client *c, const char *group,
     const struct peer_file *f);
-/* The answer to it, compared. 0 or -errno. */
+/* The answer to it, compared. 0, the peer's refusal, or -errno. */
 int peer_file_receive(struct client *c, const struct peer_file *f,
     struct peer_answer *a);
 

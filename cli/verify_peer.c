@@ -191,7 +191,7 @@ static int settle(struct peer_view *w, size_t k)
 	stop_watch(w->conns[k]);
 	rc = peer_file_receive(w->conns[k], &w->asked[k], &a);
 	stop_watch(NULL);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	if (a.state)
 		suspect(w, w->asked[k].remote);
@@ -203,13 +203,20 @@ static int ask(struct peer_view *w, const struct peer_file *f)
 	const size_t k = w->next;
 	int rc = settle(w, k);
 
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	w->next = (k + 1) % w->n_conns;
 	w->asked[k] = *f;
 	rc = peer_file_send(w->conns[k], w->v->stores->group, &w->asked[k]);
 	w->busy[k] = rc == 0;
 	return rc;
+}
+
+/* Of the others the peer computes the checksum itself; FastDFS refuses the
+ * download of an empty file. */
+static bool wants_content(const struct peer_view *w, const struct peer_file *f)
+{
+	return w->v->crc && f->known && f->type == FILE_NORMAL && f->size > 0;
 }
 
 static int on_record(void *arg, const struct file_row *row)
@@ -231,11 +238,11 @@ static int on_record(void *arg, const struct file_row *row)
 		f.ask = PEER_ASK_META;
 		w->rc = ask(w, &f);
 	}
-	if (w->rc == 0 && w->v->crc && f.type == FILE_NORMAL) {
+	if (w->rc == 0 && wants_content(w, &f)) {
 		f.ask = PEER_ASK_CONTENT;
 		w->rc = ask(w, &f);
 	}
-	return w->rc < 0 || stop_asked() ? 1 : 0;
+	return w->rc != 0 || stop_asked() ? 1 : 0;
 }
 
 static int connect_all(struct peer_view *w)
@@ -269,7 +276,7 @@ static int first_pass(struct peer_view *w)
 	if (n < 0)
 		return (int)n;
 	w->v->files = w->done;
-	return w->rc < 0 ? w->rc : rc;
+	return w->rc != 0 ? w->rc : rc;
 }
 
 /* What it has and we have not. */
@@ -385,13 +392,12 @@ static int look(struct peer_view *w, const char *remote, struct peer_answer *a)
 	stop_watch(c);
 	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
 		f.ask = asks[i];
-		if (f.ask == PEER_ASK_CONTENT &&
-		    (!w->v->crc || f.type != FILE_NORMAL || !f.known))
+		if (f.ask == PEER_ASK_CONTENT && !wants_content(w, &f))
 			break;
 		rc = peer_file_send(c, w->v->stores->group, &f);
 		if (rc == 0)
 			rc = peer_file_receive(c, &f, a);
-		if (rc < 0 || a->state)
+		if (rc != 0 || a->state)
 			break;
 	}
 	stop_watch(NULL);
@@ -427,8 +433,8 @@ static ssize_t round_of_looks(struct peer_view *w, bool last)
 		if (!e || e->seen)
 			continue;
 		rc = look(w, e->name, &a);
-		if (rc < 0)
-			return rc;
+		if (rc != 0)
+			return rc < 0 ? rc : -EREMOTEIO;
 		e->seen = true;
 		if (!a.state)
 			continue;
