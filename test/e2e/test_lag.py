@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import program, wait_until
+from harness import Cluster, program, wait_until
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema"
 LOG_ID, TRACKER_ID = 0x46444c47, 0x46445452
@@ -271,3 +271,95 @@ def test_stamps_of_a_tracker_bound_the_other_pairs(log, tmp_path):
     done = lag("--db", log.path.parent, "--db", path, "--files",
                "100002,100001", status=4)
     assert "not in reach" in done.stderr
+
+
+# --- with daemons ----------------------------------------------------------
+
+@pytest.fixture
+def two(tmp_path):
+    with Cluster("lag", storages=2) as cluster:
+        wait_until(lambda: cluster.storages[1].active(), 60,
+                   "the second storage is filled")
+        yield cluster
+
+
+def everything(cluster, *args):
+    """lag of all logs of the cluster; its JSON rows by pair."""
+    where = [part for node in cluster.storages
+             for part in ("--db", str(node.base / "meta"))]
+    done = cluster.tool("fdfs-meta", "lag", *where, *args, "--json")
+    assert done.returncode == 0, done.stderr
+    return {(row["from"], row["to"]): row
+            for row in json.loads(done.stdout)["rows"]}
+
+
+def upload(node, data=b"x" * 1000):
+    with node.connect() as conn:
+        return conn.upload(data, "txt")
+
+
+def test_lag_of_a_living_group(two):
+    first, second = two.storages
+    ids = [node.address[0] for node in two.storages]
+    upload(first)
+    done = two.tool("fdfs-meta", "lag", "--db", first.base / "meta", "--wait",
+                    "--timeout", "30s", deadline=60)
+    assert done.returncode == 0, done.stderr
+    found = everything(two)
+    assert set(found) == {(ids[0], ids[1]), (ids[1], ids[0])}
+    assert all(row["waiting"] == 0 and row["exact"] for row in found.values())
+    assert all(row["group"] == "group1" for row in found.values())
+
+    second.kill()
+    for _ in range(3):
+        upload(first)
+    row = everything(two)[ids[0], ids[1]]
+    assert (row["waiting"], row["size"]) == (3, 3000)
+    wait_until(lambda: everything(two)[ids[0], ids[1]]["phase"] == "down", 30,
+               "the sender knows that nobody is there")
+    row = everything(two)[ids[0], ids[1]]
+    assert row["why"].startswith("not connected"), row
+    done = two.tool("fdfs-meta", "lag", "--db", first.base / "meta",
+                    "--files", "--csv")
+    assert len(done.stdout.splitlines()) == 4, done.stdout
+    assert two.tool("fdfs-meta", "lag", "--db", first.base / "meta", "--wait",
+                    "--timeout", "1s").returncode == 1
+
+    second.start(active=False)
+    done = two.tool("fdfs-meta", "lag", "--db", first.base / "meta", "--wait",
+                    "--timeout", "60s", deadline=90)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: everything(two)[ids[0], ids[1]]["phase"] == "synced",
+               30, "the sender says so")
+    two.sound()
+
+
+def test_the_console_counts_what_waits(two):
+    first, second = two.storages
+    second.kill()
+    for _ in range(3):
+        upload(first)
+    ids = [node.address[0] for node in two.storages]
+    done = two.tool("fdfs-top", "-b", "--once", "--json", "--db",
+                    first.base / "meta", "sync", deadline=60)
+    assert done.returncode in (0, 1), done.stderr
+    shot = json.loads(done.stdout)
+    pair = {(p["from"], p["to"]): p for p in shot["pairs"]}[ids[0], ids[1]]
+    assert (pair["waiting"], pair["waiting_bytes"]) == (3, 3000)
+    assert pair["bound"] == "exact"
+    text = two.tool("fdfs-top", "-b", "--once", "--db", first.base / "meta",
+                    "sync", deadline=60).stdout.decode()
+    assert "3 operations" in text and ids[1] in text
+
+
+def test_lag_without_logs_asks_the_trackers(two):
+    ids = [node.address[0] for node in two.storages]
+    upload(two.storages[0])
+    done = two.tool("fdfs-meta", "lag", "--json", "-t",
+                    "%s:%d" % two.tracker.address)
+    assert done.returncode == 0, done.stderr
+    found = {(row["from"], row["to"]): row
+             for row in json.loads(done.stdout)["rows"]}
+    assert set(found) == {(ids[0], ids[1]), (ids[1], ids[0])}
+    assert not any(row["exact"] for row in found.values())
+    assert all(row["waiting"] is None for row in found.values())
