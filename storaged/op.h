@@ -31,7 +31,8 @@ struct op_flow {
 	struct job job; /* disk step */
 	int (*step)(struct op_flow *op);
 	void (*next)(struct op_flow *op);
-	int rc; /* of the last step */
+	int rc;            /* of the last step */
+	enum op_code code; /* of the row it will have */
 	struct {
 		int rc;
 		uint64_t seq;
@@ -40,7 +41,6 @@ struct op_flow {
 	struct op_write log;
 	struct busy_hold hold;
 	void (*held)(struct op_flow *op);
-	bool has_hold;
 	struct {
 		struct busy_hold hold;
 		struct span name;
@@ -48,12 +48,11 @@ struct op_flow {
 		bool has;
 	} second; /* of op_hold_both */
 
-	/* A peer's: done there already, at that time (unix). Such an
+	/* A peer's (replica): done there already, at that time (unix). Such an
 	 * operation is recorded and counted, but not sent on. */
-	bool replica;
 	int64_t time;
-	enum op_code code; /* of the row it will have */
-
+	bool replica;
+	bool has_hold;
 	bool keep; /* the piece is needed when content() has returned */
 	bool lent; /* content() has said so */
 	bool last; /* the piece ends the content */
