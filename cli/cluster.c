@@ -101,27 +101,25 @@ enum status cluster_load_storages(struct source *s, struct cluster *c,
 }
 
 /* Gives the leader's address in `leader`. */
-static void ask_tracker(struct source *s, size_t i, struct cluster_tracker *t,
-    char *leader, size_t cap)
+static void ask_tracker(struct source *s, const struct addr *at,
+    struct cluster_tracker *t, char *leader, size_t cap)
 {
 	struct msg_text reply;
 	struct client *c;
 	mono_t start;
 
-	addr_text(&s->trackers[i], t->address, sizeof(t->address));
-	t->rc = source_connect(s, &s->trackers[i], &c);
-	if (t->rc == 0) {
-		start = clock_mono();
-		t->rc = client_ask(c, CMD_active_test, &msg_desc_none, NULL,
-		    NULL, NULL);
-		t->answer_us = (int64_t)((clock_mono() - start) / 1000);
-		if (t->rc == 0 && !leader[0] &&
-		    client_ask(c, CMD_get_leader, &msg_desc_none, NULL,
-		        &MSG(text), &reply) == 0)
-			str_copy_span(leader, cap, reply.text);
-		source_disconnect(c);
-	}
-	s->why[i] = t->rc;
+	t->rc = source_connect(s, at, &c);
+	if (t->rc != 0)
+		return;
+	start = clock_mono();
+	t->rc =
+	    client_ask(c, CMD_active_test, &msg_desc_none, NULL, NULL, NULL);
+	t->answer_us = (int64_t)((clock_mono() - start) / 1000);
+	if (t->rc == 0 && !leader[0] &&
+	    client_ask(c, CMD_get_leader, &msg_desc_none, NULL, &MSG(text),
+	        &reply) == 0)
+		str_copy_span(leader, cap, reply.text);
+	source_disconnect(c);
 }
 
 static struct cluster_tracker *find_tracker(struct cluster *c,
@@ -133,7 +131,6 @@ static struct cluster_tracker *find_tracker(struct cluster *c,
 	if (c->n_trackers == SOURCE_TRACKERS)
 		return NULL;
 	str_copy(c->trackers[c->n_trackers].address, ADDR_TEXT_MAX, address);
-	c->trackers[c->n_trackers].rc = -EAGAIN; /* not asked by us */
 	return &c->trackers[c->n_trackers++];
 }
 
@@ -169,17 +166,25 @@ static void ask_leader(struct source *s, struct cluster *c, const char *leader)
 void cluster_load_trackers(struct source *s, struct cluster *c)
 {
 	char leader[ADDR_TEXT_MAX] = "";
+	struct addr at;
 
 	for (size_t i = 0; i < s->n_trackers && !stop_asked(); i++) {
 		struct cluster_tracker *t = &c->trackers[c->n_trackers++];
 
-		ask_tracker(s, i, t, leader, sizeof(leader));
+		addr_text(&s->trackers[i], t->address, sizeof(t->address));
+		ask_tracker(s, &s->trackers[i], t, leader, sizeof(leader));
+		s->why[i] = t->rc;
 	}
 	for (size_t i = 0; i < c->n_trackers; i++)
 		c->trackers[i].is_leader =
 		    leader[0] && strcmp(c->trackers[i].address, leader) == 0;
 	if (leader[0] && !stop_asked())
 		ask_leader(s, c, leader);
+	/* those that only the leader has told us of */
+	for (size_t i = s->n_trackers; i < c->n_trackers && !stop_asked(); i++)
+		if (addr_parse(c->trackers[i].address, 22122, &at) == 0)
+			ask_tracker(s, &at, &c->trackers[i], leader,
+			    sizeof(leader));
 }
 
 void cluster_free(struct cluster *c)

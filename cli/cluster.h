@@ -47,7 +47,8 @@ enum status cluster_load_groups(struct source *s, struct cluster *c);
 /* Of one group, or of all (NULL); groups must be loaded. */
 enum status cluster_load_storages(struct source *s, struct cluster *c,
     const char *group);
-/* Asks each configured tracker whether it lives and who leads. Never fails:
+/* Asks each tracker, configured or named by the leader, whether it lives and
+ * who leads. Never fails:
  * what did not answer stands in rc. */
 void cluster_load_trackers(struct source *s, struct cluster *c);
 void cluster_free(struct cluster *c);

@@ -1,20 +1,23 @@
 #!/bin/sh
-# The demo cluster: demo.sh start | stop | status. One tracker and a storage in
-# each of two groups on loopback addresses, below build/demo, with files of
-# this source tree in them.
+# The demo cluster: demo.sh start | stop | status. Two trackers, a group of two
+# storages that hold the same files, and a group of one, on loopback addresses,
+# below build/demo, with files of this source tree in them.
 base=$PWD/build/demo
 bin=$PWD/build/bin
 tracker=127.88.0.1:22122
+trackers="tracker1 tracker2"
+storages="storage1 storage2 storage3"
 
 say() {
 	printf '%s\n' "$*"
 }
 
+# tracker_conf NAME ADDRESS
 tracker_conf() {
 	cat <<EOF
-bind_addr = 127.88.0.1
+bind_addr = $2
 port = 22122
-base_path = $base/tracker
+base_path = $base/$1
 store_lookup = 0
 reserved_storage_space = 1%
 check_active_interval = 20
@@ -33,6 +36,7 @@ store_path0 = $base/$1/disk0
 store_path1 = $base/$1/disk1
 subdir_count_per_path = 16
 tracker_server = $tracker
+tracker_server = 127.88.0.2:22122
 heart_beat_interval = 5
 stat_report_interval = 10
 
@@ -42,44 +46,53 @@ EOF
 }
 
 write_confs() {
-	for s in storage1 storage2; do
+	for s in $storages; do
 		mkdir -p "$base/$s/disk0" "$base/$s/disk1" || return 1
 	done
-	mkdir -p "$base/tracker" || return 1
-	tracker_conf >"$base/tracker.conf"
+	mkdir -p "$base/tracker1" "$base/tracker2" || return 1
+	tracker_conf tracker1 127.88.0.1 >"$base/tracker1.conf"
+	tracker_conf tracker2 127.88.0.2 >"$base/tracker2.conf"
 	storage_conf storage1 127.88.0.11 group1 >"$base/storage1.conf"
-	storage_conf storage2 127.88.0.12 group2 >"$base/storage2.conf"
+	storage_conf storage2 127.88.0.12 group1 >"$base/storage2.conf"
+	storage_conf storage3 127.88.0.13 group2 >"$base/storage3.conf"
 	cat >"$base/client.conf" <<EOF
 tracker_server = $tracker
+tracker_server = 127.88.0.2:22122
 base_path = $base
 EOF
 }
 
 running() {
-	"$bin/fdfs-trackerd" "$base/tracker.conf" status >/dev/null 2>&1
+	"$bin/fdfs-trackerd" "$base/tracker1.conf" status >/dev/null 2>&1
 }
 
 start_daemons() {
-	"$bin/fdfs-trackerd" "$base/tracker.conf" start || return 1
-	"$bin/fdfs-storaged" "$base/storage1.conf" start || return 1
-	"$bin/fdfs-storaged" "$base/storage2.conf" start
+	for t in $trackers; do
+		"$bin/fdfs-trackerd" "$base/$t.conf" start || return 1
+	done
+	for s in $storages; do
+		"$bin/fdfs-storaged" "$base/$s.conf" start || return 1
+	done
 }
 
 stop_daemons() {
-	[ -f "$base/tracker.conf" ] || return 0
-	for s in storage1 storage2; do
-		"$bin/fdfs-storaged" "$base/$s.conf" stop 2>/dev/null
+	for s in $storages; do
+		[ -f "$base/$s.conf" ] &&
+			"$bin/fdfs-storaged" "$base/$s.conf" stop 2>/dev/null
 	done
-	"$bin/fdfs-trackerd" "$base/tracker.conf" stop 2>/dev/null
+	for t in $trackers; do
+		[ -f "$base/$t.conf" ] &&
+			"$bin/fdfs-trackerd" "$base/$t.conf" stop 2>/dev/null
+	done
 }
 
-# Until both groups take uploads; at most ten seconds.
+# Until every storage takes uploads; at most half a minute.
 wait_ready() {
 	i=0
-	while [ $i -lt 100 ]; do
+	while [ $i -lt 300 ]; do
 		up=$("$bin/fdfs" -t $tracker list storages --csv 2>/dev/null |
 			grep -c ACTIVE)
-		[ "$up" -ge 2 ] && return 0
+		[ "$up" -ge 3 ] && return 0
 		i=$((i + 1))
 		sleep 0.1
 	done
@@ -106,9 +119,11 @@ hints() {
 	id=$(head -n 1 "$base/ids.txt")
 	cat <<EOF
 
-The demo cluster runs below build/demo: tracker $tracker, two groups.
+The demo cluster runs below build/demo: tracker $tracker and a second one,
+group1 of two storages, group2 of one.
   look     build/bin/fdfs-top -t $tracker --db build/demo/storage1/meta
   status   build/bin/fdfs-meta -t $tracker status
+  sync     build/bin/fdfs-meta --db build/demo/storage1/meta lag
   find     build/bin/fdfs-meta --db build/demo/storage1/meta find --meta kind=manual
   upload   build/bin/fdfs -t $tracker put FILE
   get      build/bin/fdfs -t $tracker cat $id
@@ -127,7 +142,7 @@ start)
 	[ -s "$base/ids.txt" ] || upload_files || exit 1
 	if [ -t 0 ] && [ -t 1 ]; then
 		"$bin/fdfs-top" -t $tracker --db "$base/storage1/meta" \
-			--db "$base/storage2/meta"
+			--db "$base/storage2/meta" --db "$base/storage3/meta"
 	else
 		"$bin/fdfs-meta" -t $tracker status
 	fi
