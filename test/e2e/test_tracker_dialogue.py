@@ -407,6 +407,51 @@ def test_a_storage_moves_to_another_address(stage):
         assert struct.unpack(">q", record[150:158])[0] == 1000
 
 
+@pytest.mark.parametrize("how,want", [(1, [500, 600, 600]),
+                                      (2, [500, 600, 600])])
+def test_progress_with_other_store_servers_is_the_most(stage, how, want):
+    s = stage(store_server=how)
+    one, two, three = s.player(101), s.player(102), s.player(103)
+    one.settle()
+    for player in (two, three):
+        assert player.join(init=0, status=ACTIVE) == (ONLINE, "")
+        player.beat()
+    for reported, known in zip(((500, 400), (400, 600), (10, 20)), want):
+        three.done(SYNC_REPORT, b"".join(
+            pad(s.ip(number), 16) + struct.pack(">i", at)
+            for number, at in zip((101, 102), reported)))
+        with s.tracker.connect() as conn:
+            record = conn.done(92, group() + s.ip(103).encode())
+        assert struct.unpack(">q", record[470:478])[0] == known
+
+
+def test_the_matrix_decides_who_is_read_from_and_survives(stage):
+    s = stage()
+    one, two = s.player(101), s.player(102)
+    one.settle()
+    assert two.join(init=0, status=ACTIVE) == (ONLINE, "")
+    two.beat()
+    name = _name_of(s, 101)
+    now = int(time.time())
+
+    def readers():
+        with s.tracker.connect() as conn:
+            body = conn.done(wire.FETCH_ALL, wire.file_ref(name))
+        return 1 + (len(body) - 39) // 15
+    assert readers() == 1
+    two.done(SYNC_REPORT, pad(s.ip(101), 16) + struct.pack(">i", now + 60))
+    assert readers() == 2
+    s.tracker.restart()
+    one, two = s.player(101), s.player(102)
+    for player in (one, two):
+        assert player.join(init=0, status=ACTIVE) == (ONLINE, "")
+        player.beat()
+    assert readers() == 2
+    # Of another member's files it knows nothing but the minimum.
+    one.done(SYNC_REPORT, pad(s.ip(102), 16) + struct.pack(">i", 5))
+    assert readers() == 2
+
+
 # --- restart ----------------------------------------------------------------
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -109,6 +109,133 @@ static void test_the_cell_of_the_source_beats_the_minimum(void **state)
 	cluster_fini(&r.w.c);
 }
 
+/* Each branch of the rule with the cell of [source][member] in place of the
+ * minimum; a cell of 0 says nothing. */
+static void test_the_branches_with_a_cell(void **state)
+{
+	static const struct {
+		int64_t age, cell, least; /* seconds after the file */
+		bool has;
+	} rows[] = {
+		{ DAY + 1, -1000, -1000, true },
+		{ 10, 1, -1000, true },
+		{ 10, 0, 1000, false },
+		{ 301, -1, -1000, true },
+		{ 300, -1, 1000, false },
+		{ 301, -2, 1000, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct readers r;
+
+		readers_init(&r, rows[i].age);
+		r.b->last_synced = r.f.time + rows[i].least;
+		r.b->synced_from[r.a->slot] = r.f.time + rows[i].cell;
+		assert_int_equal(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW),
+		    rows[i].has);
+		/* what came from another member does not count */
+		r.b->synced_from[r.c->slot] = r.f.time + 1000;
+		assert_int_equal(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW),
+		    rows[i].has);
+		r.b->synced_from[r.a->slot] = 0;
+		r.b->last_synced = r.f.time + rows[i].cell;
+		assert_int_equal(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW),
+		    rows[i].has);
+		cluster_fini(&r.w.c);
+	}
+}
+
+static void test_a_real_name_is_looked_up_in_the_matrix(void **state)
+{
+	/* from 10.77.1.11, written at 1795331415 */
+	struct choose_file f =
+	    file_of("M00/02/03/Ck0BC2sClVeAANVyAAAAEp9nn5g136.txt");
+	const int64_t now = 1795331415 + 20;
+	struct world w;
+	struct storage *a;
+	struct storage *b;
+	struct choice ch;
+
+	(void)state;
+	world_init(&w);
+	a = add(&w, "g", "10.77.1.11", 500);
+	b = add(&w, "g", "10.77.1.12", 500);
+	assert_int_equal(choose_fetch_all(&w.cf, w.c.groups[0], &f, now, &ch),
+	    0);
+	assert_int_equal(ch.n, 1);
+	assert_ptr_equal(ch.servers[0], a);
+	b->synced_from[a->slot] = 1795331416;
+	assert_int_equal(choose_fetch_all(&w.cf, w.c.groups[0], &f, now, &ch),
+	    0);
+	assert_int_equal(ch.n, 2);
+	/* A source that is no member any more: the minimum of all. */
+	f.source = fileid_source_of_ip((const uint8_t[]){ 10, 9, 9, 9 });
+	assert_int_equal(choose_fetch_all(&w.cf, w.c.groups[0], &f, now, &ch),
+	    0);
+	assert_int_equal(ch.n, 1); /* the store server, as a last resort */
+	b->last_synced = 1795331416;
+	assert_int_equal(choose_fetch_all(&w.cf, w.c.groups[0], &f, now, &ch),
+	    0);
+	assert_int_equal(ch.n, 1);
+	assert_ptr_equal(ch.servers[0], b);
+	cluster_fini(&w.c);
+}
+
+static void test_only_an_active_member_is_ever_chosen(void **state)
+{
+	static const enum storage_status not_yet[] = { ST_INIT, ST_WAIT_SYNC,
+		ST_SYNCING, ST_IP_CHANGED, ST_DELETED, ST_OFFLINE, ST_ONLINE,
+		ST_RECOVERY };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(not_yet); i++) {
+		struct readers r;
+		struct storage *s;
+		struct choice ch;
+		struct group *g;
+
+		readers_init(&r, 2 * DAY);
+		g = r.w.c.groups[0];
+		r.a->status = not_yet[i]; /* the source, and first by id */
+		for (int turn = 0; turn < 4; turn++) {
+			assert_string_not_equal(fetch(&r), r.a->id);
+			assert_int_equal(choose_update(&r.w.cf, g, &r.f, &s),
+			    0);
+			assert_ptr_not_equal(s, r.a);
+		}
+		r.f.special = true;
+		assert_string_not_equal(fetch(&r), r.a->id);
+		r.f.special = false;
+		assert_int_equal(choose_fetch_all(&r.w.cf, g, &r.f, NOW, &ch),
+		    0);
+		assert_int_equal(ch.n, 2);
+		assert_int_equal(choose_store(&r.w.c, &r.w.cf, "g", true, &ch),
+		    0);
+		assert_int_equal(ch.n, 2);
+		cluster_fini(&r.w.c);
+	}
+}
+
+/* It is ACTIVE before it has caught up; times protect readers. */
+static void test_a_member_that_restarts_has_what_it_had(void **state)
+{
+	struct readers r;
+
+	(void)state;
+	readers_init(&r, 100);
+	r.b->synced_from[r.a->slot] = r.f.time - 50;
+	cluster_lost(&r.w.c, r.b, "test");
+	cluster_joined(&r.w.c, r.b);
+	assert_int_equal(r.b->status, ST_ONLINE);
+	cluster_activate(&r.w.c, r.b, "test");
+	assert_int_equal(r.b->status, ST_ACTIVE);
+	assert_false(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW));
+	r.f.time -= 51;
+	assert_true(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW));
+	cluster_fini(&r.w.c);
+}
+
 static void test_readers_of_a_synced_file_take_turns(void **state)
 {
 	struct readers r;
@@ -288,6 +415,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_file_name_tells_source_time_and_kind),
 		cmocka_unit_test(test_who_has_a_file_follows_from_times),
+		cmocka_unit_test(test_the_branches_with_a_cell),
+		cmocka_unit_test(test_a_real_name_is_looked_up_in_the_matrix),
+		cmocka_unit_test(test_only_an_active_member_is_ever_chosen),
+		cmocka_unit_test(test_a_member_that_restarts_has_what_it_had),
 		cmocka_unit_test(test_the_cell_of_the_source_beats_the_minimum),
 		cmocka_unit_test(test_readers_of_a_synced_file_take_turns),
 		cmocka_unit_test(test_a_fresh_file_is_only_at_its_source),
