@@ -4,6 +4,7 @@ JOIN, and by the files below <base_path>/data, between ours and FastDFS's."""
 
 import os
 import signal
+import sqlite3
 import struct
 import time
 
@@ -208,6 +209,39 @@ def test_a_new_tracker_takes_the_cluster_inside_of_the_first_join(trackers):
     assert t.player(1, 101).join(init=0, status=0,
                                  trackers=t.lines) == (ONLINE, "")
     one.close()
+
+
+def asleep(node, seconds):
+    """A stopped tracker that was last alive that long ago."""
+    then = str(int(time.time()) - seconds)
+    with sqlite3.connect(node.base / "meta" / "tracker.db") as db:
+        db.execute("update mark set value = ? where key = 'last_alive'",
+                   (then,))
+    (node.base / "data" / ".tracker_status").write_text(
+        f"up_time={then}\nlast_check_time={then}\n")
+
+
+@pytest.mark.parametrize("away,knows", [(500, 1), (700, 2)])
+def test_a_tracker_that_was_away_for_long_asks(trackers, away, knows):
+    t = trackers("ours", "ours")
+    keep = [t.settled(0), t.settled(1)]
+    t[1].stop()
+    keep.append(t.player(0, 102))
+    assert keep[-1].join(trackers=t.lines)[0] == INIT
+    asleep(t[1], away)
+    t[1].start()
+    assert len(t.statuses(1)) == 1
+    assert t.player(1, 101).join(init=0, status=0,
+                                 trackers=t.lines) == (ONLINE, "")
+    assert len(t.statuses(1)) == knows
+    # With nobody to ask it goes on with what it knows.
+    t[1].stop()
+    asleep(t[1], 700)
+    t[0].stop()
+    t[1].start()
+    assert t.player(1, 101).join(init=0, status=0,
+                                 trackers=t.lines) == (ONLINE, "")
+    assert len(t.statuses(1)) == knows
 
 
 def test_new_trackers_have_nothing_to_take(trackers):
