@@ -24,14 +24,16 @@
 #include "base/daemon.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "trackerd/alive.h"
 #include "trackerd/ally.h"
 #include "trackerd/elect.h"
 
-#define SECOND    1000
-#define TABLE_MAX ((size_t)CLUSTER_GROUPS * 32) /* bytes of the answer to 65 \
-	                                         */
+#define SECOND 1000
+#define TABLE_MAX                                                  \
+	((size_t)CLUSTER_GROUPS * 32) /* bytes of the answer to 65 \
+	                               */
 
-enum errand_kind { ERRAND_ASK, ERRAND_TELL, ERRAND_PING };
+enum errand_kind { ERRAND_ASK, ERRAND_TELL, ERRAND_PING, ERRAND_HANG_UP };
 
 /* Another tracker, and what it answered. */
 struct other {
@@ -61,6 +63,7 @@ struct lead {
 	bool awake; /* the first list is here */
 	bool away;  /* the errand is */
 	int next;   /* remembered from 66, -1 none */
+	bool lined; /* the line below was in use */
 	unsigned failures;
 	unsigned seed;
 	struct errand errand;
@@ -169,6 +172,8 @@ static void errand_run(struct job *job)
 	case ERRAND_PING:
 		ping_leader(e);
 		break;
+	case ERRAND_HANG_UP:
+		break;
 	}
 }
 
@@ -198,6 +203,7 @@ static void send_off(struct lead *l, enum errand_kind kind)
 	l->errand.kind = kind;
 	l->errand.lead = l;
 	l->away = true;
+	l->lined = kind == ERRAND_PING;
 	ally_submit(l->t->ally, &l->errand.job);
 }
 
@@ -399,7 +405,7 @@ static void errand_done(struct job *job)
 		asked(l);
 	else if (e->kind == ERRAND_TELL)
 		told(l);
-	else
+	else if (e->kind == ERRAND_PING)
 		pinged(l);
 }
 
@@ -410,9 +416,13 @@ static void on_time(void *arg)
 	struct lead *l = arg;
 	struct cluster *c = &l->t->cluster;
 
-	if (l->t->stopping || l->away || c->leader || c->self < 0)
+	if (l->t->stopping || l->away || c->self < 0)
 		return;
-	if (c->leader_at >= 0)
+	if (c->leader && l->lined)
+		send_off(l, ERRAND_HANG_UP);
+	else if (c->leader)
+		return;
+	else if (c->leader_at >= 0)
 		send_ping(l);
 	else if (c->n_trackers == 1)
 		adopt(l, c->self);
@@ -429,6 +439,7 @@ void lead_learnt(struct lead *l)
 	if (l->awake || c->self < 0)
 		return;
 	l->awake = true;
+	alive_send(l->t);
 	if (c->n_trackers == 1)
 		adopt(l, c->self);
 	else
@@ -474,11 +485,33 @@ struct follower *lead_follower(struct lead *l, size_t i)
 	return &l->followers[i];
 }
 
+void lead_follows(struct lead *l, size_t i, const struct session *s)
+{
+	const struct cluster *c = &l->t->cluster;
+	char name[ADDR_TEXT_MAX];
+
+	l->followers[i].session = s;
+	log_info("follower_joined", "tracker=%s version=%s",
+	    name_of(c, (int)i, name, sizeof(name)), l->followers[i].version);
+	persist_event(l->t->persist, "FD-TRK-01", EVENT_INFO, name,
+	    "it follows this tracker");
+}
+
 void lead_lost(struct lead *l, const struct session *s)
 {
-	for (size_t i = 0; i < CLUSTER_TRACKERS; i++)
-		if (l->followers[i].session == s)
-			l->followers[i].session = NULL;
+	const struct cluster *c = &l->t->cluster;
+	const size_t i = (size_t)s->follower - 1;
+	char name[ADDR_TEXT_MAX];
+
+	if (l->followers[i].session != s)
+		return;
+	l->followers[i].session = NULL;
+	if (!c->leader || l->t->stopping)
+		return;
+	log_warn("follower_lost", "tracker=%s",
+	    name_of(c, (int)i, name, sizeof(name)));
+	persist_event(l->t->persist, "FD-TRK-01", EVENT_WARN, name,
+	    "its connection ended, it follows no more");
 }
 
 /* --- start and end ------------------------------------------------------- */

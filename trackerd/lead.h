@@ -39,7 +39,9 @@ struct follower {
 };
 /* Of the tracker with that index. */
 struct follower *lead_follower(struct lead *l, size_t i);
-/* The connection ends. */
+/* 58 succeeded on this connection; the rest of the record is filled in. */
+void lead_follows(struct lead *l, size_t i, const struct session *s);
+/* A connection on which it did ends. */
 void lead_lost(struct lead *l, const struct session *s);
 
 #endif

@@ -82,14 +82,12 @@ void handle_join_leader(struct request *rq, const void *in)
 		return;
 	}
 	f = lead_follower(rq->t->lead, (size_t)who);
-	f->session = rq->session;
 	f->up_time = m->up_time;
 	f->last_ping = rq->now;
 	str_copy(f->version, sizeof(f->version), m->version);
 	rq->session->follower = who + 1;
 	conn_keep(rq->c);
-	log_info("follower_joined", "client=%s port=%lld version=%s",
-	    conn_peer_ip(rq->c), (long long)m->port, f->version);
+	lead_follows(rq->t->lead, (size_t)who, rq->session);
 	reply_status(rq, 0);
 }
 
