@@ -18,6 +18,7 @@
 #include "meta/event.h"
 #include "meta/names.h"
 #include "storaged/beat.h"
+#include "storaged/handover.h"
 #include "storaged/housekeep.h"
 #include "storaged/op.h"
 #include "storaged/rebuild.h"
@@ -141,7 +142,9 @@ static int start_log(struct storage *st, bool (*stop)(void), char *err,
 		snprintf(err, cap, "%s", why);
 		return rc;
 	}
-	rc = identity_learn(&st->me, &st->conf, log, stop, err, cap);
+	rc = handover_check(log, st->conf.base_path, err, cap);
+	if (rc == 0)
+		rc = identity_learn(&st->me, &st->conf, log, stop, err, cap);
 	if (rc == 0)
 		rc = identity_load_flag(&st->me, &st->conf, err, cap);
 	if (rc == 0)
