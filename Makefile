@@ -148,6 +148,11 @@ fault-lib: $(FAULT_LIB) $(SWITCH)
 # --- benchmarks ----------------------------------------------------------
 BENCH_LOAD := $(sort $(wildcard test/bench/load*.c))
 
+$(BUILD)/bench/lag: $(BUILD)/test/bench/lag.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+
 $(BUILD)/bench/load: $(call obj,$(BENCH_LOAD))
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -158,7 +163,7 @@ $(BUILD)/bench/micro: $(BUILD)/test/bench/micro.o $(LINK_ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_common)
 
-bench-bins: $(BUILD)/bench/load $(BUILD)/bench/micro
+bench-bins: $(BUILD)/bench/load $(BUILD)/bench/micro $(BUILD)/bench/lag
 
 bench: all bench-bins
 	$(PYTHON) test/bench/run.py $(BENCH_ARGS)

@@ -24,6 +24,7 @@ import time
 
 from cases import CASES
 from cluster import BenchError, Cluster, TRACKER_PORT, our_side, stock_side
+from replication import run_replication
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BASELINE = os.path.join(HERE, "baseline.json")
@@ -302,6 +303,8 @@ def parse_options(arguments):
                         help="leave the daemons' files there")
     parser.add_argument("--rounds", type=int, help="runs of a side and case")
     parser.add_argument("--seconds", type=float, help="length of a run")
+    parser.add_argument("--join-files", type=int, metavar="N",
+                        help="files a new member gets (200,000; quick 20,000)")
     parser.add_argument("--load", default="build/bench/load",
                         help="the load generator (%(default)s)")
     parser.add_argument("--bin", default="build/bin",
@@ -348,12 +351,13 @@ def run(options):
     try:
         for durability in ("full", "process"):
             results += run_suite(options, plan, sides, durability, directory)
+        peers = run_replication(options, plan, sides, directory)
     finally:
         if not options.keep:
             shutil.rmtree(directory, ignore_errors=True)
     summary(results)
     report_changes(results, machine)
-    whole = {"machine": machine, "results": results}
+    whole = {"machine": machine, "results": results, "replication": peers}
     for path in filter(None, (options.json,
                               BASELINE if options.save_baseline else None)):
         with open(path, "w", encoding="utf-8") as out:

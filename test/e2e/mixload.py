@@ -242,7 +242,8 @@ class Worker(threading.Thread):
             file.metas = [file.meta, after]
         self.unclear = unclear
         self.ask(conn, wire.SET_META, wire.meta_body(
-            file.name, wire.pack_meta(sorted(pairs.items())), flag))
+            file.name, wire.pack_meta(sorted(pairs.items())), flag,
+            self.load.group))
         file.meta = after
 
     def meta(self, conn, _, file):

@@ -23,6 +23,10 @@ from mixload import Load
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "40"))
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
+# What goes wrong, the more often the more often it stands here.
+FAULTS = os.environ.get(
+    "CHAOS_FAULTS", "kill kill kill kill restart restart cut cut cut delay "
+    "delay full_disk bad_disk bad_disk clock clock restart_all").split()
 DRAIN = 90 + SECONDS / 2  # seconds until everything must agree
 
 pytestmark = [
@@ -141,6 +145,16 @@ class Chaos:
         for node in nodes:
             node.launch()
 
+    def heal_disks(self):
+        """Of a change that a disk refused the log says what helps."""
+        for node in self.made.storages:
+            with sqlite3_closing(node.oplog()) as log:
+                refused = log.execute("select value from mark where key = "
+                                      "'unapplied'").fetchone()
+            if refused and refused[0]:
+                self.tell(f"restart {node.base.name}, whose disk refused")
+                node.restart()
+
     # --- the run ---
 
     def heal_due(self, everything=False):
@@ -157,9 +171,7 @@ class Chaos:
                 f"{node.stderr_text()[-2000:]}")
 
     def run(self, seconds):
-        actions = [self.kill] * 4 + [self.restart] * 2 + [self.cut] * 3 + \
-            [self.delay] * 2 + [self.full_disk, self.bad_disk, self.bad_disk,
-                                self.clock, self.clock, self.restart_all]
+        actions = [getattr(self, name) for name in FAULTS]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.rng.choice(actions)()
@@ -206,6 +218,7 @@ def one_run(seed, namespaces):
         chaos.tell(f"healed: {load.model}")
         for node in made.daemons:
             assert node.alive(), f"{node.base.name} is not there"
+        chaos.heal_disks()
         settled(made, load.model)
         chaos.tell("everything agrees")
         made.sound()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import wire
+from faults import EIO, ENOSPC, LIBRARY, Faults
 from harness import TOP, sqlite3_closing, wait_until
 from wire import EEXIST, EINVAL, ENOENT, crc32, i64, message, pad, raw_name
 
@@ -735,6 +736,79 @@ def test_a_file_of_a_peer_without_a_row_is_not_sent_on(fresh):
         assert ask(conn, CREATE, create(half, b"was cut off")) == 0
         name = next(iter(files))
         assert ask(conn, CREATE, create(name, b"of a peer")) == EEXIST
+
+
+# --- a disk that fails ----------------------------------------------------------
+
+class Sender:
+    """Sends each operation until it is done, as a peer does."""
+
+    def __init__(self, node):
+        self.node = node
+        self.conn = node.connect()
+
+    def try_once(self, cmd, body):
+        try:
+            self.conn.send(message(cmd, body))
+        except OSError:
+            pass  # answered before it had all, and closed
+        try:
+            return self.conn.reply().status
+        except (OSError, wire.Closed):
+            self.conn.close()
+            self.conn = self.node.connect()
+            return None
+
+    def send(self, cmd, body, fine):
+        tried = []
+        while not tried or tried[-1] not in fine:
+            assert len(tried) < 5, (cmd, tried)
+            tried.append(self.try_once(cmd, body))
+
+
+def check_end(node, names_):
+    app, norm, fin, link = names_
+    assert on_disk(node, app) is None and on_disk(node, norm) is None
+    assert on_disk(node, fin) == b"01234"
+    assert on_disk(node, fin + "-m") == b"c\x02d"
+    assert node.path_of(link).is_symlink()
+    assert catalogue(node, fin)["size"] == 5
+    assert attributes(node, fin) == {"c": "d"}
+    assert catalogue(node, app) is None and catalogue(node, norm) is None
+
+
+@pytest.mark.slow
+@pytest.mark.limit(300)
+@pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
+@pytest.mark.parametrize("durability", ["process", "full"])
+def test_a_peer_gets_through_when_a_call_fails(fresh, durability):
+    made = fresh(start=False)
+    node = made.storage
+    faults = Faults(node)
+    node.sections = f"[meta]\ndurability = {durability}\n"
+    made.start()
+    done, quiet = [], 0
+    for nth in itertools.count(1):
+        *names_, steps = story()
+        sender = Sender(node)
+        with faults.on("all", (EIO, ENOSPC)[nth % 2], nth, every=0,
+                       where=node.base):
+            for cmd, body, first, again in steps:
+                sender.send(cmd, body, {first, again})
+        quiet = 0 if faults.hits() else quiet + 1
+        try:
+            check_end(node, names_)
+        except Exception as err:
+            raise AssertionError(f"{nth}: {faults.hits()[:9]}") from err
+        sender.conn.close()
+        done.append(names_)
+        if quiet == 2:
+            break
+    assert len(done) > 50
+    node.kill()
+    node.start()
+    for names_ in done:
+        check_end(node, names_)
 
 
 # --- what FastDFS answered -----------------------------------------------------
