@@ -16,10 +16,10 @@
 
 /* What is known of one tracker: its answer to 64. */
 struct elect_view {
-	bool leads;
 	int64_t running;  /* seconds, in steps */
 	int64_t interval; /* between its lives, seconds, in steps */
 	struct addr at;   /* with its port */
+	bool leads;
 };
 
 /* > 0: a is the better leader; 0 only for the same tracker. (4.3) */

@@ -28,7 +28,7 @@ static struct addr at(const char *ip, uint16_t port)
 static struct elect_view view(bool leads, int64_t running, int64_t interval,
     const char *ip)
 {
-	return (struct elect_view){ leads, running, interval, at(ip, PORT) };
+	return (struct elect_view){ running, interval, at(ip, PORT), leads };
 }
 
 /* a is better than b, however they are asked for. */
