@@ -12,6 +12,7 @@
 #include "meta/sample.h"
 #include "storaged/beat.h"
 #include "storaged/replicate.h"
+#include "storaged/watch_peers.h"
 
 #define TICK_MS   1000
 #define LOOK_SEC  2
@@ -29,6 +30,7 @@ struct housekeeper {
 	struct write trim;
 	bool trimming;
 	bool more_to_trim;
+	struct watch_peers peers;
 };
 
 static void stat_path(const struct storage *st, char *out, size_t cap)
@@ -163,8 +165,9 @@ static void sample_space(struct storage *st, struct sample *s)
 	sample_add(s, "path_count", (int64_t)st->store.n);
 }
 
-static void take_sample(struct storage *st)
+static void take_sample(struct housekeeper *k)
 {
+	struct storage *st = k->st;
 	struct sample s = { .at = clock_wall() };
 	struct catalogue_state cat;
 	struct stats stats;
@@ -180,6 +183,7 @@ static void take_sample(struct storage *st)
 	catalogue_get_state(st->catalogue, &cat);
 	sample_add(&s, "catalogue_waiting", (int64_t)cat.waiting);
 	sample_add(&s, "catalogue_behind_ms", cat.behind_ms);
+	watch_peers(&k->peers, st, &s);
 	catalogue_sample(st->catalogue, &s);
 }
 
@@ -215,7 +219,7 @@ static void on_tick(void *arg)
 	if (every(k, c->sync_stat_file_interval))
 		save_if_changed(k);
 	if (every(k, c->sample_interval))
-		take_sample(k->st);
+		take_sample(k);
 }
 
 int housekeep_start(struct storage *st, struct loop *loop,
@@ -265,5 +269,6 @@ void housekeep_stop(struct housekeeper *k)
 	if (!k)
 		return;
 	timer_free(k->tick);
+	watch_peers_end(&k->peers);
 	free(k);
 }

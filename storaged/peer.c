@@ -165,6 +165,7 @@ static void load_row(struct peer *p)
 		p->row = row;
 	str_copy(p->row.id, sizeof(p->row.id), p->id);
 	peer_count_parked(p);
+	peer_show(p);
 }
 
 static void obey(struct peer *p)

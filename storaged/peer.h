@@ -174,6 +174,8 @@ bool peer_sleep(struct peer *p, int64_t ms, const uint64_t *commits);
 void peer_phase(struct peer *p, enum peer_phase phase);
 void peer_error(struct peer *p, int error, const char *fmt, ...)
     ATTR_PRINTF(3, 4);
+/* The row as others see it. */
+void peer_show(struct peer *p);
 /* Writes the row when it is time; when now, at once. */
 void peer_save(struct peer *p, bool now);
 /* In the same transaction as the row. */

@@ -53,6 +53,15 @@ static int apply_row(struct write *w, struct db *db)
 	return rc;
 }
 
+void peer_show(struct peer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->shown = p->row;
+	if (!p->known)
+		p->shown.id[0] = 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
 static int write_row(struct peer *p, struct row_write *r)
 {
 	int rc;
@@ -63,9 +72,7 @@ static int write_row(struct peer *p, struct row_write *r)
 	if (rc < 0)
 		log_error("sync_row", "peer=%s: its place is not recorded: %s",
 		    p->id, errstr(rc));
-	pthread_mutex_lock(&p->lock);
-	p->shown = p->row;
-	pthread_mutex_unlock(&p->lock);
+	peer_show(p);
 	p->saved = clock_mono();
 	return rc;
 }
