@@ -48,6 +48,11 @@ int apply_other(struct op_flow *op, struct span name, struct fileid_name *fn)
 	return fileid_parse(span_of(op->other), fn);
 }
 
+bool apply_has_row(const struct op_flow *op)
+{
+	return !__atomic_load_n(&op->ctx->st->unapplied, __ATOMIC_RELAXED);
+}
+
 /* --- 9: who sends --- */
 
 static int peer_decoded(struct op_flow *op, const struct framer *f)
@@ -115,6 +120,15 @@ static int target_path(const struct op_flow *op, char out[PATH_MAX])
 	return 0;
 }
 
+static bool is_link(const struct op_flow *op, const char *file)
+{
+	struct stat sb;
+
+	return fstatat(op->path->data_fd, file, &sb, AT_SYMLINK_NOFOLLOW) ==
+	           0 &&
+	       S_ISLNK(sb.st_mode);
+}
+
 /* 1: the target is missing, or the name taken: there is nothing to do. */
 static int link_step(struct op_flow *op)
 {
@@ -129,9 +143,15 @@ static int link_step(struct op_flow *op)
 		return errno == ENOENT ? 1 : -errno;
 	op->result = (uint64_t)sb.st_size;
 	op_disk_path(op, "", file);
-	if (symlinkat(target, op->path->data_fd, file) < 0)
-		return errno == EEXIST ? 1 : -errno;
-	return op->ctx->st->store.conf.full ? op_sync_dir(op->path, file) : 0;
+	if (symlinkat(target, op->path->data_fd, file) < 0) {
+		if (errno != EEXIST)
+			return -errno;
+		return apply_has_row(op) || !is_link(op, file) ? 1 : 0;
+	}
+	rc = op->ctx->st->store.conf.full ? op_sync_dir(op->path, file) : 0;
+	if (rc < 0)
+		op_remove_new(op, file);
+	return rc;
 }
 
 static void link_answer(struct op_flow *op)

@@ -20,5 +20,7 @@ int apply_begin(struct op_flow *op, struct apply_head head, struct span name);
 /* Checks a further name and has it in op->other; *fn points into that. Before
  * apply_begin. 0 or -EINVAL. */
 int apply_other(struct op_flow *op, struct span name, struct fileid_name *fn);
+/* Is what stands under a name sure to be recorded? */
+bool apply_has_row(const struct op_flow *op);
 
 #endif

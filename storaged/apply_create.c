@@ -10,9 +10,10 @@
  * renames it when a crash came in between.
  *
  * A file of the same size that is here already is the one that is meant: it is
- * not recorded again. A file without a row is not left by a crash, since
- * recovery records or moves away the ones that a crash has left, and before
- * that nobody asks.
+ * not recorded again. That it has a row is certain: recovery records or moves
+ * away what a crash has left without one, and nobody asks before that. Only a
+ * disk that refuses to take a new file back leaves one; from then on to the
+ * next start files that are here already are stored and recorded again.
  */
 #include <errno.h>
 #include <fcntl.h>
