@@ -20,9 +20,10 @@
 #include "base/macros.h"
 #include "trackerd/sysfile.h"
 
-#define FULL_SECONDS 300
-#define TEXT_MAX     ((size_t)64 << 20)
-#define SIGNATURE    "# by fdfs-trackerd\n"
+#define FULL_SECONDS  300
+#define RETRY_SECONDS 60
+#define TEXT_MAX      ((size_t)64 << 20)
+#define SIGNATURE     "# by fdfs-trackerd\n"
 
 struct keeper {
 	struct tracker *t;
@@ -127,7 +128,8 @@ static void written(struct keeper *k)
 		    "%s/data: %s; this tracker goes on, but another program "
 		    "that takes its place finds old files",
 		    k->t->conf.base_path, errstr(k->job.rc));
-		k->wanted = true;
+		/* A full disk is not told every two seconds. */
+		k->next_full = clock_mono() + RETRY_SECONDS * MONO_SEC;
 	}
 	k->exists = true;
 	sysfiles_free(&k->files);

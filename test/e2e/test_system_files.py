@@ -386,6 +386,33 @@ def test_what_fastdfs_changed_meanwhile_is_taken(trackers):
     assert node.log().count("sysfiles_taken") == told
 
 
+@farm.needs_stock()
+@pytest.mark.slow
+@pytest.mark.parametrize("storages", ["stock", "ours"])
+def test_a_running_group_changes_its_tracker_and_back(farms, storages):
+    made = farms(trackers=["stock"], storages=[storages] * 2)
+    with made.storages[0].connect() as conn:
+        name = conn.upload(b"before")
+    for kind in ("ours", "stock"):
+        old = made.tracker
+        old.stop()
+        new = Tracker(farm.programs_of(kind)[0], old.base, old.address,
+                      old.conf)
+        made.trackers[0] = new
+        made.daemons.append(new)
+        new.start(30)
+        made.wait_active()
+        for node in made.storages:
+            with node.connect() as conn:
+                wait_until(lambda c=conn: c.exists(name), 20, "it is there")
+        with new.connect() as query:
+            assert query.locate(wire.FETCH_ONE, name)
+            where = query.store()
+            assert where[1] in [s.address[0] for s in made.storages]
+        with made.storages[1].connect() as conn:
+            name = conn.upload(kind.encode())
+
+
 def test_files_that_are_broken_are_named(trackers):
     t = trackers("ours", start=False)
     data = t[0].base / "data"

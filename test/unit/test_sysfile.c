@@ -415,66 +415,67 @@ static void test_a_torn_line_of_the_changelog_is_left_out(void **state)
 	cluster_fini(&c);
 }
 
+static const struct {
+	const char *groups, *servers, *stamps, *says;
+} refused[] = {
+	{ "", servers, stamps, "storage_groups_new.dat:0: it is not whole" },
+	{ "[Global]\n\tgroup_count=2\n", servers, stamps,
+	    "storage_groups_new.dat:2: it is not whole: 0 of 2" },
+	{ "nonsense\n", servers, stamps,
+	    "storage_groups_new.dat:1: neither a section" },
+	{ "a=1\n", servers, stamps, ":1: a key outside of a section" },
+	{ "[Storage001]\n", servers, stamps,
+	    ":1: a section that does not belong here" },
+	{ "[Global]\ngroup_count=1\n[Group001]\ngroup_name=a b\n", servers,
+	    stamps, "has no valid name" },
+	{ "[Global]\ngroup_count=1\n[Group001]\ngroup_name=a\n"
+	  "storage_port=x\n",
+	    servers, stamps, ":5: storage_port is no number" },
+	{ "[Global]\ngroup_count=1\n[Group001]\ngroup_name=a\n"
+	  "store_path_count=257\n",
+	    servers, stamps, "port or counts of group a" },
+	{ "[Group001]\ngroup_name=a\n[Group002]\ngroup_name=a\n", servers,
+	    stamps, "group a stands twice" },
+	{ groups, "[Storage001]\ngroup_name=group2\n", stamps,
+	    "group \"group2\" of the storage is not known" },
+	{ groups, "[Storage001]\ngroup_name=group1\nip_addr=here\n", stamps,
+	    "ip_addr \"here\" is no address" },
+	{ groups,
+	    "[Storage001]\ngroup_name=group1\nip_addr=1.2.3.4\n"
+	    "status=8\n",
+	    stamps, "status 8 of 1.2.3.4 is not known" },
+	{ groups, "[Storage001]\ngroup_name=group1\nip_addr=fd88::1\n", stamps,
+	    "fd88::1 needs use_storage_id = true" },
+	{ groups,
+	    "[Storage001]\ngroup_name=group1\nip_addr=1.2.3.4\n"
+	    "[Global]\nstorage_count=7\n",
+	    stamps, "it is not whole: 1 of 7" },
+	{ groups, servers, "group1,1.1.1.1,0,0\n",
+	    "storage_sync_timestamp.dat:1: a row of a storage" },
+	{ groups, servers, "group1,127.77.0.12,0\n",
+	    ":1: not a time for each member of group1" },
+	{ groups, servers, "group1,127.77.0.12,0,x\n",
+	    ":1: not a time for each member of group1" },
+	{ groups, servers, "\ngroup1,127.77.0.12,0,1,2\n",
+	    ":2: more times than group group1 has members" },
+	{ groups, servers, "group1\n", ":1: a row of a storage" },
+};
+
 static void test_what_cannot_be_is_refused_with_its_line(void **state)
 {
-	static const struct {
-		const char *groups, *servers, *stamps, *says;
-	} rows[] = {
-		{ "", servers, stamps,
-		    "storage_groups_new.dat:0: it is not whole" },
-		{ "[Global]\n\tgroup_count=2\n", servers, stamps,
-		    "storage_groups_new.dat:2: it is not whole: 0 of 2" },
-		{ "nonsense\n", servers, stamps,
-		    "storage_groups_new.dat:1: neither a section" },
-		{ "a=1\n", servers, stamps, ":1: a key outside of a section" },
-		{ "[Storage001]\n", servers, stamps,
-		    ":1: a section that does not belong here" },
-		{ "[Global]\ngroup_count=1\n[Group001]\ngroup_name=a b\n",
-		    servers, stamps, "has no valid name" },
-		{ "[Global]\ngroup_count=1\n[Group001]\ngroup_name=a\n"
-		  "storage_port=x\n",
-		    servers, stamps, ":5: storage_port is no number" },
-		{ "[Global]\ngroup_count=1\n[Group001]\ngroup_name=a\n"
-		  "store_path_count=257\n",
-		    servers, stamps, "port or counts of group a" },
-		{ "[Group001]\ngroup_name=a\n[Group002]\ngroup_name=a\n",
-		    servers, stamps, "group a stands twice" },
-		{ groups, "[Storage001]\ngroup_name=group2\n", stamps,
-		    "group \"group2\" of the storage is not known" },
-		{ groups, "[Storage001]\ngroup_name=group1\nip_addr=here\n",
-		    stamps, "ip_addr \"here\" is no address" },
-		{ groups,
-		    "[Storage001]\ngroup_name=group1\nip_addr=1.2.3.4\n"
-		    "status=8\n",
-		    stamps, "status 8 of 1.2.3.4 is not known" },
-		{ groups, "[Storage001]\ngroup_name=group1\nip_addr=fd88::1\n",
-		    stamps, "fd88::1 needs use_storage_id = true" },
-		{ groups,
-		    "[Storage001]\ngroup_name=group1\nip_addr=1.2.3.4\n"
-		    "[Global]\nstorage_count=7\n",
-		    stamps, "it is not whole: 1 of 7" },
-		{ groups, servers, "group1,1.1.1.1,0,0\n",
-		    "storage_sync_timestamp.dat:1: a row of a storage" },
-		{ groups, servers, "group1,127.77.0.12,0\n",
-		    ":1: not a time for each member of group1" },
-		{ groups, servers, "group1,127.77.0.12,0,x\n",
-		    ":1: not a time for each member of group1" },
-		{ groups, servers, "\ngroup1,127.77.0.12,0,1,2\n",
-		    ":2: more times than group group1 has members" },
-		{ groups, servers, "group1\n", ":1: a row of a storage" },
-	};
 	struct cluster c;
 	char err[256];
 
 	(void)state;
 	loaded(&c, servers);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_int_equal(load(&c,
-		                     files_of(rows[i].groups, rows[i].servers,
-		                         rows[i].stamps, ""),
-		                     err),
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		assert_int_equal(
+		    load(&c,
+		        files_of(refused[i].groups, refused[i].servers,
+		            refused[i].stamps, ""),
+		        err),
 		    -EINVAL);
-		if (!strstr(err, rows[i].says))
+		if (!strstr(err, refused[i].says))
 			fail_msg("row %zu: \"%s\"", i, err);
 		/* nothing was touched */
 		assert_int_equal(c.n, 1);
