@@ -68,35 +68,35 @@ struct out_column {
 
 struct out_cell {
 	bool known;
+	bool bound; /* at most n: people see it as such */
 	int64_t n;
 	struct span text;
-	bool bound; /* at most n: people see it as such */
 };
 
 static inline struct out_cell out_number(int64_t n)
 {
-	return (struct out_cell){ true, n, { "", 0 }, false };
+	return (struct out_cell){ true, false, n, { "", 0 } };
 }
 
 static inline struct out_cell out_at_most(int64_t n)
 {
-	return (struct out_cell){ true, n, { "", 0 }, true };
+	return (struct out_cell){ true, true, n, { "", 0 } };
 }
 
 static inline struct out_cell out_span(struct span s)
 {
-	return (struct out_cell){ true, 0, s, false };
+	return (struct out_cell){ true, false, 0, s };
 }
 
 static inline struct out_cell out_text(const char *s)
 {
-	return (struct out_cell){ s != NULL, 0,
-		s ? span_of(s) : (struct span){ "", 0 }, false };
+	return (struct out_cell){ s != NULL, false, 0,
+		s ? span_of(s) : (struct span){ "", 0 } };
 }
 
 static inline struct out_cell out_unknown(void)
 {
-	return (struct out_cell){ false, 0, { "", 0 }, false };
+	return (struct out_cell){ false, false, 0, { "", 0 } };
 }
 
 struct out_layout {

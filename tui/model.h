@@ -147,8 +147,8 @@ struct storage {
 	bool stale;        /* values are older than they should be */
 	int64_t behind;    /* seconds, UNKNOWN */
 	bool behind_bound; /* an upper bound only */
-	int filling;       /* percent of its first copy, -1 none is made */
 	bool alone;        /* nobody to be behind of */
+	int8_t filling;    /* percent of its first copy, -1 none is made */
 	double rate_span;  /* seconds the rates are the mean of, 0 none yet */
 	struct rate rates[N_FLOWS];
 	int16_t seen[TRACKERS_MAX]; /* status each tracker tells, -1 none */

@@ -111,6 +111,18 @@ static void add_bounds(struct snapshot *s)
 	}
 }
 
+static int8_t filling_of(const struct sync_pair *p)
+{
+	const struct peer_row *r = &p->pair.peer;
+
+	if (!p->exact || r->filled || r->fill_bytes_all == 0)
+		return -1;
+	return (int8_t)(r->fill_bytes < r->fill_bytes_all
+	                    ? (double)r->fill_bytes /
+	                          (double)r->fill_bytes_all * 100
+	                    : 100);
+}
+
 /* The worst over those that send to it and are up, or whose log says that
  * something waits. */
 static void fill_behind(const struct snapshot *s, struct storage *st)
@@ -131,11 +143,8 @@ static void fill_behind(const struct snapshot *s, struct storage *st)
 		    !(p->exact && sync_pair_waits(p)))
 			continue;
 		senders++;
-		if (p->exact && !p->pair.peer.filled &&
-		    p->pair.peer.fill_bytes_all > 0)
-			st->filling =
-			    (int)((double)p->pair.peer.fill_bytes /
-			          (double)p->pair.peer.fill_bytes_all * 100);
+		if (filling_of(p) >= 0)
+			st->filling = filling_of(p);
 		if (p->behind == UNKNOWN) {
 			unknown = true;
 		} else if (p->behind > st->behind) {

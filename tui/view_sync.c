@@ -459,7 +459,7 @@ void view_sync(struct canvas *c, struct area a, struct ui *ui)
 		view_overview(c, a, ui);
 		return;
 	}
-	if (!p) {
+	if (!p || !ui->s) {
 		draw_nothing(c, a, ui);
 		return;
 	}
