@@ -434,6 +434,19 @@ def test_files_that_are_broken_are_named(trackers):
     assert t.statuses(0) == {f"{t.net}.101": OFFLINE}
 
 
+def test_a_tracker_goes_on_when_it_cannot_write_its_files(trackers):
+    t = trackers("ours")
+    (t[0].base / "data" / NAMES[0]).mkdir()
+    one = t.settled()
+    t[0].wait_log(r"sysfiles_not_written .*finds old files")
+    assert t.statuses(0) == {f"{t.net}.101": ACTIVE}
+    one.close()
+    assert t[0].stop() == 0
+    done = t[0].run_to_end()
+    assert done.returncode == 1
+    assert f"cannot read {t[0].base}/data/{NAMES[0]}: " in done.stderr
+
+
 # --- what a status change leaves behind -------------------------------------
 
 def test_every_change_of_state_survives_kill_9(trackers):
