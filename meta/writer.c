@@ -52,6 +52,7 @@
 
 struct writer {
 	struct db *db;
+	uint64_t own_total; /* atomic: own operations that are committed */
 	void (*after_commit)(void *arg);
 	void *arg;
 
@@ -188,6 +189,8 @@ static void commit_batch(struct writer *w, struct job *first)
 		lay_ghost(w);
 	} else {
 		w->ghost = false;
+		__atomic_store_n(&w->own_total, w->db->committed.own_total,
+		    __ATOMIC_RELEASE);
 	}
 }
 
@@ -489,6 +492,11 @@ int writer_call(struct writer *w, struct write *wr)
 		pthread_cond_wait(&w->called, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 	return wr->job.rc;
+}
+
+uint64_t writer_own_total(const struct writer *w)
+{
+	return __atomic_load_n(&w->own_total, __ATOMIC_ACQUIRE);
 }
 
 void writer_get_stats(struct writer *w, struct writer_stats *out)

@@ -48,6 +48,9 @@ void writer_queue(struct writer *w, struct write *wr);
 void writer_turn(struct writer *w, struct mailbox *mine);
 /* Submits and waits for the commit; for start-up, tests and slow paths. */
 int writer_call(struct writer *w, struct write *wr);
+/* Any thread: a number that moves with every commit that holds operations of
+ * our own, rather than replicas; seen at the latest by after_commit. */
+uint64_t writer_own_total(const struct writer *w);
 void writer_get_stats(struct writer *w, struct writer_stats *out);
 /* Commits what is queued, sends it home, closes the database. */
 void writer_stop(struct writer *w);

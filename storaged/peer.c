@@ -21,7 +21,7 @@
 #define RETRY_MS        1000
 #define LOST_ONE_BY_ONE 3 /* then one request at a time */
 #define LOST_PARK       6 /* then without the one that kills it */
-#define FILL_NICE       10
+#define FILL_NICE       5
 
 enum {
 	WAIT_SYNC = 1,
@@ -286,7 +286,7 @@ static int run_session(struct peer *p)
 	pthread_t t;
 	void *rc;
 
-	if (p->row.filled || pthread_create(&t, NULL, fill_run, p) != 0)
+	if (!peer_is_walking(p) || pthread_create(&t, NULL, fill_run, p) != 0)
 		return peer_session(p);
 	pthread_join(t, &rc);
 	return (int)(intptr_t)rc;

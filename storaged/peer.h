@@ -156,8 +156,11 @@ void *peer_run(void *arg);
 /* Is the peer's state one in which it is sent to? */
 bool peer_may_send(const struct peer *p);
 
-/* peer_session.c: sends until the pair's state changes (0), or -errno. */
+/* peer_session.c: sends until the pair's state or its stage of being filled
+ * changes (0), or -errno. */
 int peer_session(struct peer *p);
+/* Are there older files in the catalogue that it was not given? */
+bool peer_is_walking(const struct peer *p);
 /* Remembers what was answered; with nothing left to repair. */
 void peer_settle(struct peer *p);
 /* What comes after this (a row, a file) is to be passed with the last request

@@ -72,7 +72,7 @@ void peer_settle(struct peer *p)
 	}
 }
 
-static bool is_walking(const struct peer *p)
+bool peer_is_walking(const struct peer *p)
 {
 	return !p->row.filled && strcmp(p->row.fill_after, FILL_DONE) != 0;
 }
@@ -80,7 +80,7 @@ static bool is_walking(const struct peer *p)
 /* All files were walked, or the end of the log was reached while filling. */
 static void next_stage(struct peer *p)
 {
-	if (is_walking(p)) {
+	if (peer_is_walking(p)) {
 		str_copy(p->acked_name, sizeof(p->acked_name), FILL_DONE);
 		peer_settle(p);
 		return;
@@ -175,7 +175,7 @@ static int pause_after(struct peer *p)
 static int send_more(struct peer *p, mono_t *spoke)
 {
 	const uint64_t commits = __atomic_load_n(&p->commits, __ATOMIC_SEQ_CST);
-	const bool walking = is_walking(p);
+	const bool walking = peer_is_walking(p);
 	int rc = walking ? fill_step(p) : log_step(p);
 
 	if (rc < 0)
@@ -197,7 +197,7 @@ static int send_more(struct peer *p, mono_t *spoke)
 
 /* May it go on? 0, 1: the pair's state says no, or another connection is
  * needed. */
-static int look_around(struct peer *p, bool filling)
+static int look_around(struct peer *p)
 {
 	const unsigned changes = __atomic_load_n(&p->changes, __ATOMIC_SEQ_CST);
 	int64_t ms;
@@ -210,8 +210,6 @@ static int look_around(struct peer *p, bool filling)
 		    !peer_may_send(p))
 			return 1;
 	}
-	if (filling && p->row.filled)
-		return 1;
 	/* While something is parked, no timestamp may pass it (3.11). */
 	return (p->parked > 0) == p->link.named || !peer_in_window(p, &ms);
 }
@@ -241,7 +239,8 @@ static void end(struct peer *p)
 
 int peer_session(struct peer *p)
 {
-	const bool filling = !p->row.filled;
+	const bool walking = peer_is_walking(p);
+	const bool filled = p->row.filled;
 	mono_t spoke = clock_mono();
 	int rc = 0;
 
@@ -251,7 +250,8 @@ int peer_session(struct peer *p)
 	p->page_n = p->page_at = p->n_fixes = 0;
 	p->suspect.name[0] = 0;
 	p->moved_until = oplog_last(p->log, NULL);
-	while (rc == 0 && look_around(p, filling) == 0) {
+	while (rc == 0 && look_around(p) == 0 && p->row.filled == filled &&
+	       peer_is_walking(p) == walking) {
 		peer_tick(p);
 		peer_settle(p);
 		peer_save(p, false);

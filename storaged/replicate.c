@@ -19,7 +19,8 @@ struct replicate {
 	pthread_mutex_t lock; /* whoever adds */
 	bool ending;
 	struct peer *peers[PEERS_MAX];
-	size_t n; /* atomic */
+	size_t n;     /* atomic */
+	uint64_t own; /* atomic: at the last wake-up */
 };
 
 static size_t count_of(const struct replicate *r)
@@ -136,9 +137,13 @@ void replicate_free(struct replicate *r)
 	free(r);
 }
 
-void replicate_wake(struct replicate *r)
+void replicate_wake(struct replicate *r, uint64_t own)
 {
 	const size_t n = count_of(r);
+
+	if (__atomic_load_n(&r->own, __ATOMIC_SEQ_CST) == own ||
+	    __atomic_exchange_n(&r->own, own, __ATOMIC_SEQ_CST) == own)
+		return;
 
 	for (size_t i = 0; i < n; i++) {
 		__atomic_add_fetch(&r->peers[i]->commits, 1, __ATOMIC_SEQ_CST);

@@ -26,9 +26,9 @@ int replicate_start(struct storage *st, struct replicate **out);
 void replicate_end(struct replicate *r);
 /* When nobody calls anything of it any more. NULL is fine. */
 void replicate_free(struct replicate *r);
-/* Any thread: operations were committed. Costs next to nothing when every
- * sender is awake. */
-void replicate_wake(struct replicate *r);
+/* Any thread: operations were committed; own: writer_own_total. Costs next to
+ * nothing when that has not moved or every sender is awake. */
+void replicate_wake(struct replicate *r, uint64_t own);
 /* Any thread: the members or their states changed (beat_set_watch); starts
  * senders for new ones, wakes those that wait for a state. */
 void replicate_members(struct replicate *r);

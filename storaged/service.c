@@ -121,9 +121,10 @@ static void after_commit(void *arg)
 	struct catalogue *c = __atomic_load_n(&st->catalogue, __ATOMIC_ACQUIRE);
 	struct replicate *r = __atomic_load_n(&st->replicate, __ATOMIC_ACQUIRE);
 
-	/* The peers first: somebody may wait for them. */
+	/* The peers first: somebody may wait for them. What came from one of
+	 * them is no news to the others. */
 	if (r)
-		replicate_wake(r);
+		replicate_wake(r, writer_own_total(st->log));
 	if (c)
 		catalogue_wake(c);
 }
