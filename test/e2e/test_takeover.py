@@ -272,6 +272,25 @@ def finding(rows, name):
             if row["id"] == f"group1/{name}" and row["peer"]]
 
 
+def test_two_storages_of_ours_are_compared(farms):
+    made = farms(trackers=["ours"], storages=["ours", "ours"])
+    first, second = made.storages
+    model = load([first, second], 200)
+    wait_agree(made.storages, model, 30)
+    for node in (first, second):
+        said = meta(made, "verify", "--peers", "--crc", node.conf_path)
+        assert b"peers agree" in said.stderr
+    gone, odd = [name for name, file in model.files.items()
+                 if file.kind == "normal" and file.content][:2]
+    second.path_of(gone).unlink()
+    second.path_of(odd).write_bytes(b"!" * len(model.files[odd].content))
+    rows = json.loads(meta(made, "verify", "--peers", "--crc", "--json",
+                           first.conf_path, status=1).stdout)["rows"]
+    assert finding(rows, gone) == ["missing"]
+    assert finding(rows, odd) == ["crc"]
+    assert len(rows) == 2
+
+
 @pytest.mark.slow
 @needs_stock()
 def test_differences_at_a_peer_are_found(two_stock):
@@ -469,3 +488,24 @@ def test_without_its_binlog_every_file_is_listed(recorded):
               if line.split()[1] in "Cc"}
     assert on_path <= listed
     assert done["peers"] == 1
+
+
+def test_what_the_log_does_not_have_any_more_is_listed(recorded):
+    old = recorded.lines()
+    recorded.run("adopt", "run")
+    with sqlite3_closing(sqlite3.connect(
+            recorded.base / "meta/storage.db")) as db:
+        # as if all of it had been done here, and the log trimmed since
+        db.execute("DELETE FROM operation WHERE seq < 3")
+        db.execute("UPDATE mark SET value = '1 0 1641 0' "
+                   "WHERE key = 'takeover'")
+        db.execute("UPDATE follower SET seq = 3")
+        db.commit()
+    done = recorded.row("release", "run")
+    new = recorded.lines()
+    assert done["files"] == 9 and new[:len(old)] == old
+    listed = {name_of(line) for line in new[len(old):]
+              if line.split()[1] in "Cc"}
+    assert len(listed) == 9
+    size = (recorded.base / "data/sync/binlog.000").stat().st_size
+    assert recorded.offset() == size, "a peer in sync is sent something"
