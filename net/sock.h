@@ -10,6 +10,8 @@
 socklen_t sock_from_addr(const struct addr *a, struct sockaddr_storage *out);
 void sock_to_addr(const struct sockaddr_storage *sa, struct addr *out);
 void sock_nodelay(int fd);
+/* What was read is acknowledged at once, this time. */
+void sock_ack_now(int fd);
 /* An idle connection may stay for ever; the kernel finds out when its peer
  * is gone without a word. */
 void sock_keepalive(int fd);
