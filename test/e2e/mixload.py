@@ -14,7 +14,7 @@ import time
 import wire
 from wire import StorageWire
 
-# What FastDFS's senders bring over even after a backlog (see Load.calm).
+# What FastDFS's senders bring over even after a backlog (see Load.careful).
 GROWING = ("upload", "upload", "appender", "slave", "append", "append",
            "meta", "meta_merge", "delete")
 EVERYTHING = ("upload", "upload", "upload", "appender", "slave", "append",
@@ -32,7 +32,6 @@ class File:
         self.kind = kind
         self.content = bytes(content)
         self.meta = {}
-        self.changed = time.monotonic()
         self.contents = None  # more than one is possible
         self.metas = None
         self.maybe_gone = False
@@ -140,18 +139,20 @@ class Worker(threading.Thread):
 
     def pick(self, what):
         fit = self.files
-        old = time.monotonic() - self.load.calm
         if what in ("append", "modify", "truncate"):
-            fit = [f for f in fit if f.kind == "appender" and f.changed < old]
+            fit = [f for f in fit if f.kind == "appender"]
         elif what == "regenerate":
-            fit = [f for f in fit if f.kind == "appender" and not f.meta and
-                   f.changed < old]
+            fit = [f for f in fit if f.kind == "appender" and not f.meta]
         elif what == "slave":
             fit = [f for f in fit if f.kind == "normal"]
         elif what == "delete":
             # A file must live for a moment for its changes to be seen.
             fit = fit[:max(1, len(fit) // 2)]
-        return self.rng.choice(fit) if fit else None
+        file = self.rng.choice(fit) if fit else None
+        if file and self.load.careful and file.kind == "appender" and \
+                what != "delete" and not self.load.arrived(file):
+            return None
+        return file
 
     def conn(self, node):
         if node not in self.conns:
@@ -216,7 +217,6 @@ class Worker(threading.Thread):
         self.unclear = unclear
         self.ask(conn, cmd, body)
         file.content = after
-        file.changed = time.monotonic()
 
     def append(self, conn, _, file):
         more = self.data()
@@ -284,7 +284,7 @@ class Load:
 
     def __init__(self, nodes, workers=4, seed=0, operations=EVERYTHING,
                  sizes=SIZES, keep=60, pause=0.0, model=None, limit=None,
-                 timeout=10.0, calm=0.0):
+                 timeout=10.0, careful=False):
         self.nodes = list(nodes)
         self.group = self.nodes[0].group
         self.operations = operations
@@ -293,10 +293,11 @@ class Load:
         self.pause = pause
         self.limit = limit  # operations in all
         self.timeout = timeout
-        # Seconds between two changes of an appender: FastDFS's senders look
-        # at the file as it is now and skip what no longer fits, so what is
-        # changed twice before they sent it may differ on its peers for ever.
-        self.calm = calm
+        # FastDFS's senders look at the file as it is now, send several
+        # records at a time and skip what no longer fits: an appender that
+        # is cut or renamed before they sent its last change may differ on
+        # the peers for ever. Careful: change only what has arrived.
+        self.careful = careful
         self.model = model or Model()
         self.before = self.model.operations()
         self.stopped = threading.Event()
@@ -307,6 +308,16 @@ class Load:
         return self.stopped.is_set() or (
             self.limit and
             self.model.operations() - self.before >= self.limit)
+
+    def arrived(self, file):
+        """True when FastDFS's sender has nothing left to do about a file."""
+        if not file.node.is_stock:
+            return True
+        try:
+            return all(node.path_of(file.name).read_bytes() == file.content
+                       for node in self.nodes)
+        except FileNotFoundError:
+            return False
 
     def __enter__(self):
         for worker in self.workers:

@@ -3,8 +3,8 @@
 
 The tests run where FastDFS's daemons are installed (FDFS_STOCK_BIN), those
 with a FastDFS tracker beside another one in namespaces. FastDFS's senders do
-not bring every change of an appender over when several wait (mixload.Load's
-`calm`), so a backlog at one of them is made of operations that it does.
+not bring every change of an appender over when several wait (mixload.Load,
+`careful`), so a backlog at one of them is made of operations that they do.
 """
 
 import shutil
@@ -29,8 +29,9 @@ pytestmark = [pytest.mark.ours, pytest.mark.slow, needs_stock(),
 SETTLE = 60  # seconds; FastDFS's senders wait 5 s after each error
 
 
-def calm_load(nodes, **options):
-    return Load(nodes, calm=2.5, keep=250, pause=0.003, **options)
+def calm_load(nodes, operations=mixload.EVERYTHING, **options):
+    return Load(nodes, operations=operations, keep=250, pause=0.003,
+                careful=operations is mixload.EVERYTHING, **options)
 
 
 def everything_both_ways(made, seconds=6, seed=1):
