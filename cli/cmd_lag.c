@@ -47,7 +47,9 @@ static const struct opt_row rows[] = {
 	    .type = OPT_FLAG,
 	    .offset = offsetof(struct lag_options, wait),
 	    .help = "print nothing; end with status 0 when nothing waits and "
-	            "nothing is parked, with 1 when --timeout is over" },
+	            "nothing is parked, with 1 when --timeout is over; pairs "
+	            "that only "
+	            "trackers know count when there are no others" },
 	{ .name = "below",
 	    .type = OPT_DURATION,
 	    .offset = offsetof(struct lag_options, below),
@@ -416,12 +418,43 @@ static enum status watch(struct cli *cli, const struct lag_options *o,
 	return stop_status();
 }
 
+/* Trackers keep one time for all that a storage receives: in a group of three
+ * the bound may never come to nothing. So it counts only where nothing is
+ * exact. Gives how many pairs are left out. */
+static size_t left_out(const struct lag *l)
+{
+	size_t exact = 0;
+	size_t bounds = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		exact += l->pairs[i].shown && l->pairs[i].exact;
+		bounds += l->pairs[i].shown && !l->pairs[i].exact;
+	}
+	return exact > 0 ? bounds : 0;
+}
+
 static bool any_waits(const struct lag *l, int64_t below)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (l->pairs[i].shown && lag_waits(l, &l->pairs[i], below))
+	const bool exact_only = left_out(l) > 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct lag_pair *p = &l->pairs[i];
+
+		if (p->shown && (p->exact || !exact_only) &&
+		    lag_waits(l, p, below))
 			return true;
+	}
 	return false;
+}
+
+static void say_left_out(const struct cli *cli, const struct lag *l)
+{
+	const size_t n = left_out(l);
+
+	if (n > 0 && !cli->out.quiet)
+		err_note("%zu pair%s whose log is not in reach %s not waited "
+		         "for",
+		    n, n > 1 ? "s" : "", n > 1 ? "are" : "is");
 }
 
 static enum status wait_for_it(struct cli *cli, const struct lag_options *o,
@@ -431,11 +464,13 @@ static enum status wait_for_it(struct cli *cli, const struct lag_options *o,
 	    clock_mono() + (mono_t)cli->sources.timeout * MONO_SEC;
 	const char *subject = cli->n_words > 0 ? cli->words[0] : NULL;
 
-	while (!stop_asked()) {
+	for (bool first = true; !stop_asked(); first = false) {
 		struct lag l;
 		const enum status st = lag_load(s, subject, &l);
 		const bool waits = any_waits(&l, o->below);
 
+		if (first && st == STATUS_OK)
+			say_left_out(cli, &l);
 		lag_free(&l);
 		if (st != STATUS_OK)
 			return st;

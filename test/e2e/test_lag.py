@@ -273,6 +273,17 @@ def test_stamps_of_a_tracker_bound_the_other_pairs(log, tmp_path):
     assert "not in reach" in done.stderr
 
 
+def test_wait_does_not_hang_on_what_only_trackers_know(log, tmp_path):
+    log.peer("100002", 10, state="synced")
+    now = int(time.time())
+    path = tmp_path / "tracker" / "meta" / "tracker.db"
+    make_tracker(path, [], {"100001": now, "100002": now - 10})
+    both = ("--db", log.path.parent, "--db", path)
+    done = lag(*both, "--wait", "--timeout", "20s")
+    assert "1 pair whose log is not in reach is not waited for" in done.stderr
+    lag("--db", path, "--wait", "--timeout", "1s", status=1)
+
+
 # --- with daemons ----------------------------------------------------------
 
 @pytest.fixture
