@@ -299,14 +299,29 @@ static void test_settings_that_would_be_missed_are_told(void **state)
 	assert_int_equal(load(state, "check_file_duplicate = 1\n"
 	                             "fsync_after_written_bytes = 1MB\n"
 	                             "use_access_log = true\n"
-	                             "sync_start_time = 01:00\n"
 	                             "[access-log]\nenabled = true\n"),
 	    0);
 	assert_true(warned(state, "name=check_file_duplicate"));
 	assert_true(warned(state, "name=fsync_after_written_bytes"));
 	assert_true(warned(state, "name=use_access_log"));
-	assert_true(warned(state, "name=sync_start_time"));
 	assert_true(warned(state, "name=access-log/enabled"));
+	storage_conf_free(&c);
+}
+
+static void test_the_window_and_the_rest_of_senders_are_read(void **state)
+{
+	assert_int_equal(load(state, "sync_interval = 7\n"
+	                             "sync_start_time = 01:30\n"
+	                             "sync_end_time = 4:05\n"),
+	    0);
+	assert_int_equal(c.sync_interval, 7);
+	assert_int_equal(c.sync_start_time, 90);
+	assert_int_equal(c.sync_end_time, 245);
+	storage_conf_free(&c);
+	assert_int_equal(load(state, ""), 0);
+	assert_int_equal(c.sync_interval, 0);
+	assert_int_equal(c.sync_start_time, 0);
+	assert_int_equal(c.sync_end_time, 23 * 60 + 59);
 	storage_conf_free(&c);
 }
 
@@ -497,6 +512,7 @@ int main(void)
 		T(test_connections_come_from_the_bind_address),
 		T(test_no_bind_address_is_every_address),
 		T(test_settings_that_would_be_missed_are_told),
+		T(test_the_window_and_the_rest_of_senders_are_read),
 		T(test_a_stock_file_is_taken_without_a_warning),
 		T(test_old_and_new_names_of_log_rotation_meet),
 		T(test_reload_applies_what_is_live_and_names_the_rest),
