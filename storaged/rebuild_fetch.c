@@ -151,6 +151,33 @@ static int download(struct rebuild *rb, struct client *c, struct arrival *a,
 	return 0;
 }
 
+/*
+ * A download of an empty file has nothing to begin at and is refused with 22,
+ * so that refusal needs a second question. As download.
+ */
+static int take_empty(struct rebuild *rb, struct client *c, struct arrival *a,
+    const struct rebuild_line *line)
+{
+	struct msg_file_ref m = { .name = span_of(line->name) };
+	struct msg_file_info46 info;
+	int rc;
+
+	str_copy(m.group, sizeof(m.group), rb->st->me.group);
+	rc = client_ask(c, CMD_query_file_info, &MSG(file_ref), &m,
+	    &MSG(file_info46), &info);
+	if (rc)
+		return rc;
+	/* Both dialects begin with the size. */
+	if (info.size != 0)
+		return EINVAL;
+	rc = arrival_open(a, rb->path->data_fd);
+	if (rc == 0)
+		rc = arrival_keep(a, rb, line->time);
+	if (rc == 0)
+		__atomic_fetch_add(&rb->files, 1, __ATOMIC_RELAXED);
+	return rc;
+}
+
 /* --- from whom --- */
 
 static void hang_up(struct fetcher *f, size_t i)
@@ -187,20 +214,32 @@ static int find_others(struct fetcher *f)
 	return rc;
 }
 
+static int reach(struct fetcher *f, size_t i)
+{
+	struct rebuild *rb = f->batch->rb;
+	int64_t io = rb->st->conf.network_timeout;
+
+	return f->clients[i] ? 0
+	                     : rebuild_connect(rb, &f->sources[i].at,
+	                           (unsigned)io * 1000, &f->clients[i]);
+}
+
 static int fetch_from(struct fetcher *f, size_t i, struct arrival *a,
     const struct rebuild_line *line)
 {
 	struct rebuild *rb = f->batch->rb;
-	int64_t io = rb->st->conf.network_timeout;
-	int rc = 0;
+	int rc = reach(f, i);
 
-	if (!f->clients[i])
-		rc = rebuild_connect(rb, &f->sources[i].at, (unsigned)io * 1000,
-		    &f->clients[i]);
 	if (rc == 0)
 		rc = download(rb, f->clients[i], a, line, f->piece);
-	/* Storages close after 22 (0.4). */
-	if ((rc < 0 || rc == EINVAL) && f->clients[i])
+	if (rc == EINVAL) {
+		/* Storages close after 22 (0.4). */
+		hang_up(f, i);
+		rc = reach(f, i);
+		if (rc == 0)
+			rc = take_empty(rb, f->clients[i], a, line);
+	}
+	if (rc < 0 || rc == EINVAL)
 		hang_up(f, i);
 	return rc;
 }

@@ -71,11 +71,13 @@ int rebuild_parse_flag(const char *text, struct rebuild_flag *out)
 		    str_to_i64(number, &values[i]) < 0)
 			return -EBADMSG;
 	}
-	if (values[2] < 1 || values[2] > 256)
+	if (values[2] > 256)
 		return -EBADMSG;
-	out->saved_status = (int)values[0];
+	/* 99 and -1: FastDFS had not asked anybody, nor begun. */
+	out->saved_status =
+	    values[0] >= 0 && values[0] < 99 ? (int)values[0] : -1;
 	out->listed = values[1] == 1;
-	out->lists = (unsigned)values[2];
+	out->lists = values[2] < 1 ? 1 : (unsigned)values[2];
 	return 0;
 }
 
