@@ -54,10 +54,10 @@ struct storage_conf {
 	int64_t file_distribute_path_mode;
 	int64_t file_distribute_rotate_count;
 	bool check_store_path_mark;
-	int64_t heart_beat_interval;     /* seconds */
-	int64_t stat_report_interval;    /* seconds */
-	int64_t sync_stat_file_interval; /* seconds */
-	int64_t sync_interval;           /* ms between two operations */
+	int64_t heart_beat_interval;            /* seconds */
+	int64_t stat_report_interval;           /* seconds */
+	int64_t sync_stat_file_interval;        /* seconds */
+	int64_t sync_interval;                  /* ms between two operations */
 	int64_t sync_start_time, sync_end_time; /* minutes of the day */
 	int64_t disk_recovery_threads;
 	int64_t upload_priority;

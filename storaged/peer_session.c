@@ -195,6 +195,17 @@ static int send_more(struct peer *p, mono_t *spoke)
 	return rest(p, commits, spoke);
 }
 
+/* Does replicate.c want something that peer.c does? */
+static bool is_wanted(struct peer *p)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&p->lock);
+	wanted = p->forget || p->reload || p->renamed[0];
+	pthread_mutex_unlock(&p->lock);
+	return wanted;
+}
+
 /* May it go on? 0, 1: the pair's state says no, or another connection is
  * needed. */
 static int look_around(struct peer *p)
@@ -206,8 +217,7 @@ static int look_around(struct peer *p)
 		return 1;
 	if (changes != p->changes_seen) {
 		p->changes_seen = changes;
-		if (p->forget || p->reload || p->renamed[0] ||
-		    !peer_may_send(p))
+		if (is_wanted(p) || !peer_may_send(p))
 			return 1;
 	}
 	/* While something is parked, no timestamp may pass it (3.11). */
