@@ -276,3 +276,31 @@ size_t replicate_counters(const struct replicate *r,
 		out[n] = &r->peers[n]->counters;
 	return n;
 }
+
+/* --- together with beat --- */
+
+static void members_changed(void *arg)
+{
+	struct storage *st = arg;
+
+	/* The first list may come before beat_start has returned. */
+	if (__atomic_load_n(&st->replicating, __ATOMIC_ACQUIRE))
+		replicate_members(st->replicate);
+}
+
+int replicate_with_beat(struct storage *st)
+{
+	struct replicate *r;
+	int rc = replicate_start(st, &r);
+
+	if (rc < 0)
+		return rc;
+	__atomic_store_n(&st->replicate, r, __ATOMIC_RELEASE);
+	beat_set_watch(st, members_changed, st);
+	rc = beat_start(st, &st->beat);
+	if (rc < 0)
+		return rc;
+	__atomic_store_n(&st->replicating, true, __ATOMIC_RELEASE);
+	replicate_members(r);
+	return 0;
+}

@@ -20,6 +20,9 @@ struct storage;
 /* After the log's writer and beat have started. Peers appear by
  * replicate_members. */
 int replicate_start(struct storage *st, struct replicate **out);
+/* The order of start: senders need beat, and beat tells them of members. Gives
+ * st->replicate and st->beat. */
+int replicate_with_beat(struct storage *st);
 /* Ends every wait, joins, leaves the cursors at what was acknowledged. Before
  * beat and the log's writer are stopped; replicate_wake may go on. NULL is
  * fine. */

@@ -399,33 +399,6 @@ static int start_main_loop(struct service *s)
 	return rc;
 }
 
-static void members_changed(void *arg)
-{
-	struct storage *st = arg;
-
-	/* The first list may come before beat_start has returned. */
-	if (__atomic_load_n(&st->replicating, __ATOMIC_ACQUIRE))
-		replicate_members(st->replicate);
-}
-
-/* Senders need beat, and beat tells them of members. */
-static int start_replication(struct storage *st)
-{
-	struct replicate *r;
-	int rc = replicate_start(st, &r);
-
-	if (rc < 0)
-		return rc;
-	__atomic_store_n(&st->replicate, r, __ATOMIC_RELEASE);
-	beat_set_watch(st, members_changed, st);
-	rc = beat_start(st, &st->beat);
-	if (rc < 0)
-		return rc;
-	__atomic_store_n(&st->replicating, true, __ATOMIC_RELEASE);
-	replicate_members(r);
-	return 0;
-}
-
 static int start_parts(struct service *s, bool (*stop)(void), char *err,
     size_t cap)
 {
@@ -443,7 +416,7 @@ static int start_parts(struct service *s, bool (*stop)(void), char *err,
 	if (rc == 0)
 		rc = housekeep_start(st, s->main_loop, &s->keeper);
 	if (rc == 0)
-		rc = start_replication(st);
+		rc = replicate_with_beat(st);
 	if (rc < 0 && !err[0])
 		snprintf(err, cap, "cannot start: %s", errstr(rc));
 	return rc;
