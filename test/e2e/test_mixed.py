@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.ours, pytest.mark.slow, needs_stock(),
 SETTLE = 60  # seconds; FastDFS's senders wait 5 s after each error
 
 
-def calm_load(nodes, operations=mixload.EVERYTHING, **options):
-    return Load(nodes, operations=operations, keep=250, pause=0.003,
+def calm_load(nodes, operations=mixload.EVERYTHING, keep=250, **options):
+    return Load(nodes, operations=operations, keep=keep, pause=0.003,
                 careful=operations is mixload.EVERYTHING, **options)
 
 
