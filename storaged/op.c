@@ -102,15 +102,20 @@ static void log_failure(const struct op_flow *op, int rc)
 	    errstr(rc));
 }
 
-/* What is here already is as good as done (cluster-protocol 3.11). */
+/* What is here already is as good as done (cluster-protocol 3.11). What a peer
+ * sends behind an operation that was refused must not count: that one is not
+ * here yet. A peer connects again after it has repaired that. */
 static void count_replica(struct op_flow *op, int rc)
 {
 	struct counters *n = &op->ctx->counters;
-	const struct op_conn *c = conn_data(op->conn);
+	struct op_conn *c = conn_data(op->conn);
 
 	count_add(n, STAT_total_sync_in_bytes, (int64_t)op->size);
-	if (rc < 0 && rc != -EEXIST)
+	if (rc < 0 && rc != -EEXIST) {
+		if (rc != -ENOENT)
+			c->peer[0] = 0;
 		return;
+	}
 	count_add(n, STAT_success_sync_in_bytes, (int64_t)op->size);
 	if (rc == 0)
 		count_set(n, STAT_last_sync_update, clock_wall_sec());

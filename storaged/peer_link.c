@@ -169,6 +169,10 @@ static void take_one(struct peer *p, int status, const uint8_t *body, size_t n)
 
 	l->body_n = size_min(n, sizeof(l->body));
 	memcpy(l->body, body, l->body_n);
+	/* After a refusal the peer counts no timestamps of this connection
+	 * (op.c, count_replica): another one follows when it is repaired. */
+	if (status != 0 && status != EEXIST && status != ENOENT)
+		l->named = false;
 	if (s->asked)
 		l->status = status;
 	else
