@@ -362,8 +362,11 @@ static void *session_thread(void *arg)
 		const bool was_active = s->state == SESSION_ACTIVE;
 
 		session_enter(s, SESSION_DOWN, rc);
-		ms = rc <= 0 && was_active ? b->second_ms
-		                           : interval_ms(b, &b->heart_beat);
+		/* 14: it does not know us yet, as may be while the other
+		 * sessions of a first start are on their way. */
+		ms = (rc <= 0 && was_active) || rc == EFAULT
+		         ? b->second_ms
+		         : interval_ms(b, &b->heart_beat);
 	} while (beat_pause(b, ms));
 	return NULL;
 }

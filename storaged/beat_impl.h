@@ -124,6 +124,9 @@ struct question {
 	const bool *quit; /* or NULL */
 };
 int beat_ask_once(struct beat *b, size_t tracker, const struct question *q);
+/* Our status in that tracker's records (71), MEMBER_UNKNOWN when it does not
+ * tell. Blocks like the above. */
+int beat_ask_own_status(struct beat *b, size_t tracker);
 void session_set_status(struct session *s, int status);
 int session_status(struct session *s);
 const char *session_name(const struct session *s, char *buf, size_t cap);

@@ -308,32 +308,16 @@ static void follow_notify(struct session *s, bool has_source)
 		session_set_status(s, MEMBER_ONLINE);
 }
 
-/* The highest status that any tracker has of us (71), or -1. */
+/* The highest status that any tracker has of us, or -1. */
 static int ask_highest_status(struct session *s)
 {
-	const struct storage *st = s->beat->st;
-	struct addr own = st->me.ips[0];
-	char text[ADDR_TEXT_MAX];
-	struct msg_group_address m;
-	struct msg_brief reply = { 0 };
-	const struct question q = {
-		.command = CMD_get_storage_status,
-		.req = &MSG(group_address),
-		.in = &m,
-		.reply = &MSG(brief),
-		.out = &reply,
-	};
-	int highest = -1;
+	int highest = MEMBER_UNKNOWN;
 
-	own.port = (uint16_t)st->conf.port;
-	addr_text(&own, text, sizeof(text));
-	memset(&m, 0, sizeof(m));
-	str_copy(m.group, sizeof(m.group), st->me.group);
-	m.address = span_of(text);
-	for (size_t i = 0; i < st->conf.n_trackers; i++) {
-		if (beat_ask_once(s->beat, i, &q) == 0 &&
-		    (int)reply.status > highest)
-			highest = reply.status;
+	for (size_t i = 0; i < s->beat->st->conf.n_trackers; i++) {
+		const int status = beat_ask_own_status(s->beat, i);
+
+		if (status > highest)
+			highest = status;
 	}
 	return highest;
 }

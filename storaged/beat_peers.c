@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the senders of replication know and ask through the tracker sessions
- * (cluster-protocol 1.14, 1.15, 3.8): in the sender's own thread, on
+ * (cluster-protocol 1.14, 1.15, 3.8), in the sender's own thread, on
  * connections of their own.
  */
 #include <errno.h>
@@ -58,6 +58,32 @@ void beat_set_watch(struct storage *st, void (*changed)(void *arg), void *arg)
 {
 	st->members_arg = arg;
 	st->members_changed = changed;
+}
+
+/* --- 71 --- */
+
+int beat_ask_own_status(struct beat *b, size_t tracker)
+{
+	const struct storage *st = b->st;
+	struct addr own = st->me.ips[0];
+	char text[ADDR_TEXT_MAX];
+	struct msg_group_address m;
+	struct msg_brief reply = { 0 };
+	const struct question q = {
+		.command = CMD_get_storage_status,
+		.req = &MSG(group_address),
+		.in = &m,
+		.reply = &MSG(brief),
+		.out = &reply,
+	};
+
+	own.port = (uint16_t)st->conf.port;
+	addr_text(&own, text, sizeof(text));
+	memset(&m, 0, sizeof(m));
+	str_copy(m.group, sizeof(m.group), st->me.group);
+	m.address = span_of(text);
+	return beat_ask_once(b, tracker, &q) == 0 ? (int)reply.status
+	                                          : MEMBER_UNKNOWN;
 }
 
 /* --- 76 --- */

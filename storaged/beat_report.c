@@ -191,6 +191,17 @@ static int other_opinion(struct session *s)
 	return leaders;
 }
 
+/* What we believe of a follower may be old: others have told it of us (76). */
+static bool is_news(struct session *s, int status)
+{
+	const int here = beat_ask_own_status(s->beat, s->index);
+
+	if (here == MEMBER_UNKNOWN)
+		return true;
+	session_set_status(s, here);
+	return here != status && !(is_up(here) && is_up(status));
+}
+
 int session_settle(struct session *s, bool *rejoin)
 {
 	struct msg_one_status m;
@@ -200,7 +211,7 @@ int session_settle(struct session *s, bool *rejoin)
 
 	*rejoin = false;
 	status = s->settled ? MEMBER_UNKNOWN : other_opinion(s);
-	if (status == MEMBER_UNKNOWN)
+	if (status == MEMBER_UNKNOWN || !is_news(s, status))
 		return 0;
 	log_info("status_repaired", "tracker=%s has=%s leader=%s",
 	    session_name(s, name, sizeof(name)),
