@@ -244,8 +244,9 @@ static bool is_change(enum op_code code)
 
 static bool is_wanted(const struct peer *p, const struct peer_op *op)
 {
-	return !op->replica ||
-	       (p->row.source && op->source_time <= p->row.until);
+	/* Later replicas have other senders, whatever their clocks say. */
+	return !op->replica || (p->row.source && !p->row.filled &&
+	                           op->source_time <= p->row.until);
 }
 
 static int treat(struct peer *p, const struct peer_op *op)
