@@ -339,6 +339,8 @@ bool choose_has_file(const struct tracker_conf *cf,
 	/* What m has of this very source says more than the minimum. */
 	if (source && m->synced_from[source->slot] != 0)
 		synced = m->synced_from[source->slot];
+	else if (source && storage_readable(source))
+		return false; /* m has had nothing of it yet */
 	return synced > f->time ||
 	       (synced + 1 >= f->time && now - f->time > cf->sync_max_time);
 }

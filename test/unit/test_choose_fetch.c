@@ -85,6 +85,7 @@ static void test_who_has_a_file_follows_from_times(void **state)
 		struct readers r;
 
 		readers_init(&r, rows[i].age);
+		r.a->status = ST_OFFLINE;
 		r.b->last_synced = r.f.time + rows[i].synced;
 		assert_int_equal(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW),
 		    rows[i].has);
@@ -110,7 +111,8 @@ static void test_the_cell_of_the_source_beats_the_minimum(void **state)
 }
 
 /* Each branch of the rule with the cell of [source][member] in place of the
- * minimum; a cell of 0 says nothing. */
+ * minimum. A cell of 0 says that nothing has come from there yet; only when
+ * the source cannot be read does the minimum decide. */
 static void test_the_branches_with_a_cell(void **state)
 {
 	static const struct {
@@ -140,6 +142,9 @@ static void test_the_branches_with_a_cell(void **state)
 		    rows[i].has);
 		r.b->synced_from[r.a->slot] = 0;
 		r.b->last_synced = r.f.time + rows[i].cell;
+		assert_int_equal(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW),
+		    rows[i].age > DAY);
+		r.a->status = ST_OFFLINE;
 		assert_int_equal(choose_has_file(&r.w.cf, r.a, r.b, &r.f, NOW),
 		    rows[i].has);
 		cluster_fini(&r.w.c);
@@ -334,7 +339,8 @@ static void test_fetch_all_lists_who_has_it(void **state)
 	(void)state;
 	readers_init(&r, 10);
 	g = r.w.c.groups[0];
-	r.c->last_synced = r.f.time + 1;
+	r.b->last_synced = r.f.time + 1;
+	r.c->synced_from[r.a->slot] = r.f.time + 1;
 	assert_int_equal(choose_fetch_all(&r.w.cf, g, &r.f, NOW, &ch), 0);
 	assert_int_equal(ch.n, 2);
 	assert_string_equal(ch.servers[0]->id, "10.0.0.1");
