@@ -15,7 +15,7 @@
 #include "meta/event.h"
 #include "proto/wire.h"
 #include "storaged/handlers.h"
-#include "storaged/recover.h"
+#include "storaged/redo.h"
 
 /* "M00/00/00/" and a letter; a name without the M part has as many. */
 #define SHORTEST_NAME 11
@@ -168,55 +168,26 @@ void op_reply_name(struct op_flow *op, int rc, const char *name)
 	op_reply(op, rc, body, wire_len(&out));
 }
 
-/* The first row that was not applied, for recovery to begin at. */
-struct unapplied {
-	struct write write;
-	uint64_t seq;
-};
-
-static int remember_unapplied(struct write *w, struct db *db)
-{
-	struct unapplied *u = container_of(w, struct unapplied, write);
-	char text[32];
-
-	if (db_mark_get(db, MARK_UNAPPLIED, text, sizeof(text)) >= 0 && text[0])
-		return 0;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)u->seq);
-	return db_mark_set(db, MARK_UNAPPLIED, text);
-}
-
-static void free_unapplied(struct job *job)
-{
-	free(container_of(container_of(job, struct write, job),
-	    struct unapplied, write));
-}
-
 void op_not_applied(struct op_flow *op)
 {
-	struct unapplied *u = xcalloc(1, sizeof(*u));
-	char text[160];
+	struct redo_names names = { op->name, "" };
 
-	op->temp[0] = 0;
-	u->seq = op->log.op.seq;
-	u->write.apply = remember_unapplied;
-	u->write.job.done = free_unapplied;
-	__atomic_store_n(&op->ctx->st->unapplied, true, __ATOMIC_RELAXED);
-	writer_submit(op->ctx->st->log, &u->write);
-	snprintf(text, sizeof(text),
-	    "operation %llu is recorded but not applied: %s; a restart applies "
-	    "it",
-	    (unsigned long long)op->log.op.seq, errstr(op->rc));
-	catalogue_event(op->ctx->st->catalogue, "FD-APPLY-01", EVENT_CRIT,
-	    op->name, text);
+	if (op->log.op.extra.p == op->temp)
+		op->temp[0] = 0;
+	if (op->log.op.code == OP_RENAME && op->replica)
+		names = (struct redo_names){ op->other, op->name };
+	else if (op->log.op.code == OP_RENAME)
+		names.other = op->fresh;
+	redo_add(op->ctx->st->redo, op->log.op.seq, names, op->rc);
 }
 
 void op_remove_new(struct op_flow *op, const char *file)
 {
 	if (unlinkat(op->path->data_fd, file, 0) == 0 || errno == ENOENT)
 		return;
-	log_warn("remove_failed", "file=%s: %s; the next start looks at it",
-	    file, errstr(-errno));
-	__atomic_store_n(&op->ctx->st->unapplied, true, __ATOMIC_RELAXED);
+	log_warn("remove_failed", "file=%s: %s; it is tried again", file,
+	    errstr(-errno));
+	redo_add_removal(op->ctx->st->redo, op->path, file, op->name);
 }
 
 void op_piece_done(struct op_flow *op)
@@ -384,9 +355,41 @@ static void hold_name(struct op_flow *op, struct span name,
 	}
 }
 
+/* Before a name is changed it gets what a disk has refused (redo.h). */
+static int settle_step(struct op_flow *op)
+{
+	int rc = redo_now(op->ctx->st->redo, op->name);
+
+	if (rc == 0 && op->second.has)
+		rc = redo_now(op->ctx->st->redo, op->other);
+	return rc;
+}
+
+static void settle_next(struct op_flow *op)
+{
+	if (op->rc < 0)
+		op_reply(op, op->rc, NULL, 0);
+	else
+		op->enter(op);
+}
+
+static void enter(struct op_flow *op)
+{
+	struct redo *redo = op->ctx->st->redo;
+
+	if (!__atomic_load_n(&op->ctx->st->unapplied, __ATOMIC_SEQ_CST) ||
+	    op->handler == &handle_get_metadata ||
+	    !(redo_has(redo, op->name) ||
+	        (op->second.has && redo_has(redo, op->other))))
+		op->enter(op);
+	else
+		op_disk(op, OP_HEAVY, settle_step, settle_next);
+}
+
 void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
 {
-	hold_name(op, held_name(op->name), held);
+	op->enter = held;
+	hold_name(op, held_name(op->name), enter);
 }
 
 static void hold_second(struct op_flow *op)
@@ -415,9 +418,10 @@ void op_hold_both(struct op_flow *op, void (*held)(struct op_flow *op))
 	struct span b = held_name(op->other);
 	int c = compare(a, b);
 
-	op->second.held = held;
+	op->enter = held;
+	op->second.held = enter;
 	op->second.name = c < 0 ? b : a;
-	hold_name(op, c < 0 ? a : b, c ? hold_second : held);
+	hold_name(op, c < 0 ? a : b, c ? hold_second : enter);
 }
 
 /* --- the log --- */

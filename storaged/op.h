@@ -41,6 +41,7 @@ struct op_flow {
 	struct op_write log;
 	struct busy_hold hold;
 	void (*held)(struct op_flow *op);
+	void (*enter)(struct op_flow *op); /* held, and nothing waits for it */
 	struct {
 		struct busy_hold hold;
 		struct span name;
@@ -122,7 +123,8 @@ enum op_weight {
 };
 void op_disk(struct op_flow *op, enum op_weight weight,
     int (*step)(struct op_flow *op), void (*next)(struct op_flow *op));
-/* Takes the name in op->name for this operation; then held(op). */
+/* Takes the name in op->name for this operation; then held(op). What a disk
+ * has refused of it is carried out first, or -EIO answered. */
 void op_hold(struct op_flow *op, void (*held)(struct op_flow *op));
 /* The same with the names in op->name and op->other. */
 void op_hold_both(struct op_flow *op, void (*held)(struct op_flow *op));
@@ -141,11 +143,12 @@ void op_reply(struct op_flow *op, int rc, const void *body, size_t n);
 void op_finish(struct op_flow *op, int rc);
 /* group and name, as uploads answer. */
 void op_reply_name(struct op_flow *op, int rc, const char *name);
-/* The row is committed but the disk refused the change: says so; a staged
- * file stays, and recovery applies it at the next start. */
+/* The row is committed but the disk refused the change (op->rc): says so; a
+ * staged file stays, and the change is tried again (redo.h). While the name is
+ * held. */
 void op_not_applied(struct op_flow *op);
-/* Removes a new file that is not to be; when the disk refuses even that,
- * recovery deals with it at the next start. */
+/* Removes a new file that is not to be; when the disk refuses even that, it is
+ * tried again (redo.h). */
 void op_remove_new(struct op_flow *op, const char *file);
 
 /* Checks and takes over a remote name: length min..max, form, path index.

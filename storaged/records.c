@@ -11,6 +11,7 @@
 #include "storaged/handover.h"
 #include "storaged/rebuild.h"
 #include "storaged/recover.h"
+#include "storaged/redo.h"
 #include "storaged/replicate.h"
 
 #define MARK_STATE  "state"
@@ -78,7 +79,11 @@ static int recover(struct storage *st, struct db *log, char *err, size_t cap)
 		    errstr(rc));
 		return rc;
 	}
-	st->unapplied = r.failed > 0;
+	for (uint64_t i = 0; i < r.failed; i++)
+		redo_add(st->redo, r.left[i].seq,
+		    (struct redo_names){ r.left[i].name, r.left[i].other },
+		    r.left[i].error);
+	free(r.left);
 	log_warn("recovered",
 	    "rows=%llu redone=%llu dropped=%llu orphans=%llu recorded=%llu "
 	    "failed=%llu: the last run did not stop cleanly",

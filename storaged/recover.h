@@ -14,11 +14,20 @@
 #include <stdint.h>
 
 #include "meta/db.h"
+#include "storaged/op.h"
 #include "storaged/store.h"
 
 /* In the log's marks: the first row of this run that is recorded but was not
  * applied, "" none. Recovery begins there if that is before the tail. */
 #define MARK_UNAPPLIED "unapplied"
+
+/* What could not be carried out. */
+struct recover_left {
+	uint64_t seq;
+	int error; /* -errno */
+	char name[OP_NAME_SIZE];
+	char other[OP_NAME_SIZE]; /* of a rename the new one, else "" */
+};
 
 struct recover_result {
 	uint64_t rows;     /* of the log looked at */
@@ -27,6 +36,7 @@ struct recover_result {
 	uint64_t orphans;  /* files moved to .orphans */
 	uint64_t recorded; /* whole new files without a row that got one */
 	uint64_t failed;   /* operations that still cannot be carried out */
+	struct recover_left *left; /* so many; free() */
 };
 
 struct recover_from {

@@ -137,18 +137,21 @@ void replicate_free(struct replicate *r)
 	free(r);
 }
 
-void replicate_wake(struct replicate *r, uint64_t own)
+void replicate_go_on(struct replicate *r)
 {
 	const size_t n = count_of(r);
-
-	if (__atomic_load_n(&r->own, __ATOMIC_SEQ_CST) == own ||
-	    __atomic_exchange_n(&r->own, own, __ATOMIC_SEQ_CST) == own)
-		return;
 
 	for (size_t i = 0; i < n; i++) {
 		__atomic_add_fetch(&r->peers[i]->commits, 1, __ATOMIC_SEQ_CST);
 		signal_it(r->peers[i]);
 	}
+}
+
+void replicate_wake(struct replicate *r, uint64_t own)
+{
+	if (__atomic_load_n(&r->own, __ATOMIC_SEQ_CST) != own &&
+	    __atomic_exchange_n(&r->own, own, __ATOMIC_SEQ_CST) != own)
+		replicate_go_on(r);
 }
 
 static bool is_me(const struct storage *st, const struct msg_brief *b)

@@ -32,6 +32,8 @@ void replicate_free(struct replicate *r);
 /* Any thread: operations were committed; own: writer_own_total. Costs next to
  * nothing when that has not moved or every sender is awake. */
 void replicate_wake(struct replicate *r, uint64_t own);
+/* Any thread: what kept the senders from going on is over (redo.h). */
+void replicate_go_on(struct replicate *r);
 /* Any thread: the members or their states changed (beat_set_watch); starts
  * senders for new ones, wakes those that wait for a state. */
 void replicate_members(struct replicate *r);

@@ -21,6 +21,7 @@
 #include "storaged/op.h"
 #include "storaged/rebuild.h"
 #include "storaged/records.h"
+#include "storaged/redo.h"
 #include "storaged/replicate.h"
 
 #define BLOCKS_IN_ALL 512 /* of 256 KiB: 128 MiB */
@@ -227,6 +228,8 @@ static int start_parts(struct service *s, bool (*stop)(void), char *err,
 	if (rc == 0)
 		rc = start_loops(st, err, cap);
 	if (rc == 0)
+		rc = redo_start(st->redo);
+	if (rc == 0)
 		rc = start_main_loop(s);
 	if (rc == 0)
 		rc = start_listening(s, err, cap);
@@ -249,10 +252,12 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	st->up_time = clock_wall_sec();
 	busy_init(&st->busy);
 	synced_init(&st->synced);
+	st->redo = redo_new(st);
 	rc = try_addresses(s, err, cap);
 	if (rc == 0)
 		rc = records_start_log(st, stop, err, cap);
 	if (rc < 0) {
+		redo_free(st->redo);
 		free(s);
 		return rc;
 	}
@@ -341,6 +346,7 @@ void service_stop(struct service *s)
 
 	for (size_t i = 0; i < s->n_listeners; i++)
 		listener_free(s->listeners[i]);
+	redo_stop(st->redo);
 	replicate_end(st->replicate);
 	if (st->beat)
 		beat_stop(st->beat);
@@ -351,6 +357,7 @@ void service_stop(struct service *s)
 	housekeep_stop(s->keeper);
 	housekeep_save(st);
 	replicate_free(st->replicate);
+	redo_free(st->redo);
 	free_loops(st);
 	loop_free(s->main_loop);
 	store_close(&st->store);

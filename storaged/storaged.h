@@ -49,7 +49,8 @@ struct storage {
 	void (*members_changed)(void *arg); /* beat_set_watch */
 	void *members_arg;
 	unsigned stat_changes; /* atomic; moves with every operation */
-	bool unapplied; /* atomic: a row's change was refused by a disk */
+	struct redo *redo;
+	bool unapplied; /* atomic: something waits there */
 };
 
 /* Counters of this run and before, with connections. Any thread. */
