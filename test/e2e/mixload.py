@@ -335,8 +335,8 @@ class Load:
                 raise worker.wrong
 
 
-def run(nodes, operations, **options):
+def run(nodes, count, **options):
     """About that many operations; gives the model."""
-    with Load(nodes, limit=operations, **options) as load:
+    with Load(nodes, limit=count, **options) as load:
         pass
     return load.model
