@@ -147,6 +147,8 @@ struct peer {
 
 	struct peer_op page[PAGE_ROWS];
 	size_t page_n, page_at;
+	uint64_t at; /* the row under treatment */
+	bool stuck;  /* it, or one before it, waits for our disk (redo.h) */
 	char *arena;
 	size_t arena_n, arena_cap;
 };
@@ -240,8 +242,11 @@ struct peer_item item_of_meta(const struct peer_item *item, const char *name);
 
 /* --- peer_log.c --- */
 /* Reads rows and sends what follows from them. 1: rows were there, 0: the end
- * of the log, -errno. */
+ * of the log, or p->stuck, -errno. */
 int log_step(struct peer *p);
+/* A place behind a row whose change a disk here has refused is taken back to
+ * before that row, true. */
+bool log_step_back(const struct peer *p, uint64_t *seq);
 /* A reply is here. */
 void peer_reply(struct peer *p, const struct sent *s, int status);
 /* The first own row from a moment on: the cursor before it. -ESTALE when the

@@ -71,6 +71,11 @@ static int send_found(struct peer *p, const struct found *f)
 		return p->link.dead;
 	if (rc < 0 && rc != -ENOENT)
 		peer_fix(p, &item, CURE_REPAIR, -rc);
+	/* What it has not got yet has its row behind the cursor. */
+	if (log_step_back(p, &p->row.seq)) {
+		p->read = p->acked = p->row.seq;
+		p->dirty = true;
+	}
 	p->row.fill_files++;
 	p->row.fill_bytes += f->size;
 	str_copy(p->read_name, sizeof(p->read_name), f->name);
@@ -100,6 +105,7 @@ int fill_position(struct peer *p, struct peer_row *row)
 
 	if (rc == 0)
 		rc = walk_position(p->catalogue, &row->seq);
+	(void)log_step_back(p, &row->seq);
 	if (rc == 0)
 		rc = walk_totals(p->catalogue, &row->fill_files_all,
 		    &row->fill_bytes_all);

@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "proto/msg.h"
+#include "storaged/redo.h"
 
 #define SCAN_ROWS 4096
 
@@ -101,9 +102,21 @@ void peer_reply(struct peer *p, const struct sent *s, int status)
 
 /* --- rows --- */
 
-static void wait_settled(struct peer *p, const char *name)
+/* Was the change of that row refused by a disk here, or of one before it? */
+static bool is_refused(const struct peer *p, uint64_t seq)
+{
+	const uint64_t first = redo_first(p->st->redo);
+
+	return first && seq >= first;
+}
+
+/* What is looked at must have had the change of the row: it is refused or
+ * applied before its name is let go of. false: the row has to wait. */
+static bool is_settled(struct peer *p, const char *name)
 {
 	busy_wait(&p->st->busy, span_of(name), &p->box);
+	p->stuck = p->stuck || is_refused(p, p->at);
+	return !p->stuck;
 }
 
 static int gone(struct peer *p)
@@ -116,8 +129,8 @@ static int send_create(struct peer *p, const struct peer_item *item)
 {
 	int rc;
 
-	if (!file_proven(item->name))
-		wait_settled(p, item->name);
+	if (!file_proven(item->name) && !is_settled(p, item->name))
+		return 0;
 	rc = put_file(p, CMD_sync_create, item);
 	return rc == -ENOENT ? gone(p) : rc;
 }
@@ -129,7 +142,8 @@ static int send_range(struct peer *p, const struct peer_op *op,
 	    op->code == OP_APPEND ? CMD_sync_append : CMD_sync_modify;
 	int rc;
 
-	wait_settled(p, item->name);
+	if (!is_settled(p, item->name))
+		return 0;
 	rc = put_range(p, command, item, op->offset, op->bytes);
 	if (rc == -ERANGE)
 		rc = put_file(p, CMD_sync_update, item);
@@ -139,7 +153,8 @@ static int send_range(struct peer *p, const struct peer_op *op,
 static int send_truncate(struct peer *p, const struct peer_op *op,
     const struct peer_item *item)
 {
-	wait_settled(p, item->name);
+	if (!is_settled(p, item->name))
+		return 0;
 	if (!file_exists(p, item->name))
 		return gone(p);
 	return put_truncate(p, item, op->offset, op->size);
@@ -152,7 +167,8 @@ static int send_delete(struct peer *p, const struct peer_op *op,
 	const struct peer_item m = item_of_meta(item, item->name);
 	int rc;
 
-	wait_settled(p, item->name);
+	if (!is_settled(p, item->name))
+		return 0;
 	if (file_exists(p, item->name))
 		return 0;
 	rc = put_delete(p, item);
@@ -188,8 +204,8 @@ static int send_rename(struct peer *p, const struct peer_op *op,
 	str_copy_span(item->other, sizeof(item->other),
 	    (struct span){ op->extra, op->extra_n });
 	str_copy(old.name, sizeof(old.name), item->other);
-	wait_settled(p, item->name);
-	wait_settled(p, item->other);
+	if (!is_settled(p, item->name) || !is_settled(p, item->other))
+		return 0;
 	if (!file_exists(p, item->name)) {
 		/* moved on or deleted: that has its row */
 		if (file_exists(p, item->other))
@@ -232,7 +248,6 @@ static int send_state(struct peer *p, const struct peer_item *item)
 {
 	int rc;
 
-	wait_settled(p, item->name);
 	rc = put_file(p, CMD_sync_update, item);
 	return rc == -ENOENT ? gone(p) : rc;
 }
@@ -261,7 +276,10 @@ static int treat(struct peer *p, const struct peer_op *op)
 	str_copy(item.name, sizeof(item.name), op->name);
 	if (op->code == OP_CREATE)
 		item.time = file_time(item.name, item.time);
-	if (is_wanted(p, op))
+	p->at = op->seq;
+	p->stuck = is_refused(p, op->seq) || (is_wanted(p, op) && op->replica &&
+	                                         !is_settled(p, item.name));
+	if (!p->stuck && is_wanted(p, op))
 		rc = op->replica && is_change(op->code)
 		         ? send_state(p, &item)
 		         : send_row(p, op, &item);
@@ -269,7 +287,8 @@ static int treat(struct peer *p, const struct peer_op *op)
 		return p->link.dead;
 	if (rc < 0)
 		peer_fix(p, &item, CURE_REPAIR, -rc);
-	peer_pass(p, op->seq, NULL);
+	if (!p->stuck)
+		peer_pass(p, op->seq, NULL);
 	return 0;
 }
 
@@ -340,6 +359,7 @@ int log_step(struct peer *p)
 {
 	int rc = 0;
 
+	p->stuck = false;
 	if (p->page_at == p->page_n)
 		rc = read_page(p);
 	if (rc < 0)
@@ -348,9 +368,10 @@ int log_step(struct peer *p)
 		return 0;
 	/* What was not taken is repaired before more is sent. */
 	while (p->page_at < p->page_n && p->n_fixes == 0) {
-		rc = treat(p, &p->page[p->page_at++]);
-		if (rc < 0)
+		rc = treat(p, &p->page[p->page_at]);
+		if (rc < 0 || p->stuck)
 			return rc;
+		p->page_at++;
 		if (p->link.window == 1)
 			break;
 	}
@@ -397,5 +418,15 @@ int log_find(struct peer *p, int64_t from, uint64_t *seq)
 	if (first > 1 && (!s.any || s.first_is_late))
 		return -ESTALE;
 	*seq = s.found ? s.found - 1 : s.last;
+	log_step_back(p, seq);
 	return 0;
+}
+
+bool log_step_back(const struct peer *p, uint64_t *seq)
+{
+	const bool back = is_refused(p, *seq);
+
+	if (back)
+		*seq = redo_first(p->st->redo) - 1;
+	return back;
 }

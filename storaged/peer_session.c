@@ -12,6 +12,7 @@
 #include "meta/event.h"
 #include "proto/msg.h"
 #include "storaged/beat.h"
+#include "storaged/redo.h"
 
 #define SAVE_MS 250
 
@@ -118,6 +119,17 @@ static int64_t time_to_sleep(const struct peer *p, int64_t beat)
 	return ms > 0 ? ms : 0;
 }
 
+/* A change that a disk here has refused comes first. */
+static void tell_stuck(struct peer *p)
+{
+	char text[PEER_TEXT_SIZE];
+
+	redo_text(p->st->redo, text, sizeof(text));
+	peer_phase(p, PEER_WAIT);
+	if (text[0] && strcmp(text, p->row.error_text) != 0)
+		peer_error(p, EIO, "%s", text);
+}
+
 /* Nothing is to be sent. */
 static int rest(struct peer *p, uint64_t commits, mono_t *spoke)
 {
@@ -125,7 +137,10 @@ static int rest(struct peer *p, uint64_t commits, mono_t *spoke)
 	                         __ATOMIC_RELAXED) *
 	                     1000;
 
-	peer_phase(p, p->parked ? PEER_LOG : PEER_SYNCED);
+	if (p->stuck)
+		tell_stuck(p);
+	else
+		peer_phase(p, p->parked ? PEER_LOG : PEER_SYNCED);
 	peer_save(p, false);
 	if (peer_sleep(p, time_to_sleep(p, beat), &commits))
 		return 0;
@@ -188,7 +203,7 @@ static int send_more(struct peer *p, mono_t *spoke)
 	}
 	if (p->link.n > 0)
 		return link_take(p);
-	if (!p->row.filled) {
+	if (!p->row.filled && !p->stuck) {
 		next_stage(p);
 		return 0;
 	}
@@ -258,6 +273,7 @@ int peer_session(struct peer *p)
 	str_copy(p->read_name, sizeof(p->read_name), p->row.fill_after);
 	str_copy(p->acked_name, sizeof(p->acked_name), p->row.fill_after);
 	p->page_n = p->page_at = p->n_fixes = 0;
+	p->stuck = false;
 	p->suspect.name[0] = 0;
 	p->moved_until = oplog_last(p->log, NULL);
 	while (rc == 0 && look_around(p) == 0 && p->row.filled == filled &&
