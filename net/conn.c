@@ -23,7 +23,7 @@ static const uint8_t conn_next[] = {
 	    BIT(CONN_CONTENT) | BIT(CONN_RUNNING) | BIT(CONN_CLOSING),
 	[CONN_CONTENT] =
 	    BIT(CONN_RUNNING) | BIT(CONN_REPLY) | BIT(CONN_CLOSING),
-	[CONN_RUNNING] = BIT(CONN_REPLY) | BIT(CONN_CLOSING),
+	[CONN_RUNNING] = BIT(CONN_REPLY) | BIT(CONN_HEADER) | BIT(CONN_CLOSING),
 	[CONN_REPLY] = BIT(CONN_HEADER) | BIT(CONN_DRAIN) | BIT(CONN_CLOSING),
 	[CONN_DRAIN] = BIT(CONN_HEADER) | BIT(CONN_CLOSING),
 	[CONN_CLOSING] = 0,
@@ -56,6 +56,7 @@ struct conn *conn_new(struct hub *h, int fd, const struct addr *peer)
 	c->peer = *peer;
 	c->since = c->moved = clock_mono();
 	c->waiter.ready = on_block;
+	c->due_tail = &c->due;
 	addr_ip(peer, c->peer_ip, sizeof(c->peer_ip));
 	framer_init(&c->fr, h->conf.side);
 	event_assign(&c->rd, loop_base(h->loop), fd, EV_READ | EV_PERSIST,
@@ -120,9 +121,12 @@ void conn_free_if_idle(struct conn *c)
 {
 	struct hub *h = c->hub;
 
-	if (c->lent || c->buried || c->state != CONN_CLOSING || c->owed)
+	if (c->lent || c->buried || c->state != CONN_CLOSING || c->owed ||
+	    c->due)
 		return;
 	c->buried = true;
+	if (c->is_late)
+		TAILQ_REMOVE(&h->late, c, late_link);
 	TAILQ_REMOVE(&h->conns, c, link);
 	TAILQ_INSERT_TAIL(&h->dead, c, link);
 	if (h->conf.app->closed)
@@ -152,7 +156,9 @@ void conn_shut(struct conn *c)
 static bool must_wait(const struct conn *c)
 {
 	return c->lent || c->state == CONN_RUNNING || c->state == CONN_REPLY ||
-	       c->state == CONN_CLOSING;
+	       c->state == CONN_CLOSING ||
+	       (c->state == CONN_HEADER &&
+	           (conn_due_full(c) || c->close_after));
 }
 
 static void begin_wait(struct conn *c, uint64_t span)
@@ -161,10 +167,16 @@ static void begin_wait(struct conn *c, uint64_t span)
 	c->span = span;
 }
 
-/* Closed instead of answered (client-protocol 1.5). */
+/* Closed instead of answered (client-protocol 1.5), but not before what was
+ * asked earlier is answered. */
 static void got_quit(struct conn *c)
 {
 	c->owed = false;
+	if (conn_is_behind(c) && c->state == CONN_RUNNING) {
+		c->close_after = true;
+		conn_enter(c, CONN_HEADER);
+		return;
+	}
 	conn_shut(c);
 }
 
@@ -288,6 +300,12 @@ static void swallow(struct conn *c)
 		conn_shut(c);
 }
 
+/* It has asked all it wanted to ask. */
+static bool waits_for_answers(const struct conn *c)
+{
+	return c->state == CONN_HEADER && !c->mid_header && conn_is_behind(c);
+}
+
 void conn_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
@@ -311,7 +329,9 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg)
 	n = recv(fd, c->block, CONN_BLOCK_SIZE, 0);
 	if (n <= 0) {
 		conn_release_block(c);
-		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		if (n == 0 && waits_for_answers(c))
+			c->close_after = true;
+		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			conn_shut(c);
 		return;
 	}
@@ -369,8 +389,23 @@ void conn_close(struct conn *c)
 	if (c->state == CONN_CLOSING)
 		return;
 	c->close_after = true;
-	if (!c->owed && c->state != CONN_REPLY && !c->lingering)
+	if (!c->owed && c->state != CONN_REPLY && !c->lingering &&
+	    !conn_is_behind(c))
 		conn_shut(c);
+}
+
+void conn_defer(struct conn *c, struct conn_due *due)
+{
+	due->next = NULL;
+	due->status = -1;
+	*c->due_tail = due;
+	c->due_tail = &due->next;
+	c->n_due++;
+	c->owed = false;
+	conn_enter(c, CONN_HEADER);
+	begin_wait(c, 0);
+	if (!c->inside)
+		conn_input(c);
 }
 
 /* 10 waits, and for long bodies at least a kilobyte a second. */
@@ -400,14 +435,16 @@ static bool bytes_wait(const struct conn *c)
 
 void conn_check_deadline(struct conn *c, mono_t now)
 {
-	if (c->lent || c->state == CONN_RUNNING || c->state == CONN_CLOSING)
+	if (c->lent || c->due || c->state == CONN_RUNNING ||
+	    c->state == CONN_CLOSING)
 		return;
 	if (c->lingering) {
 		if (now - c->since > CONN_LINGER_SEC * MONO_SEC)
 			conn_shut(c);
 		return;
 	}
-	if (c->state == CONN_HEADER && !c->mid_header && c->proven)
+	if (c->state == CONN_HEADER && !c->mid_header && c->proven &&
+	    c->late_n == 0)
 		return;
 	if (overdue(c, now) && !bytes_wait(c))
 		conn_shut(c);

@@ -10,6 +10,10 @@
  * or later. Until then nothing more is read for it. An answer may be given
  * before all content came: the rest is drained (up to 1 MiB or the deadline,
  * else the connection is closed after the answer was sent).
+ *
+ * A request that only waits for something may be put off (conn_defer): then
+ * the next ones of the connection begin meanwhile. Answers go out in the order
+ * of the requests all the same, those of a turn together.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H
@@ -114,6 +118,28 @@ void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n);
  * (cluster-protocol 3.12). */
 #define CONN_ENDLESS (UINT64_C(1) << 58)
 void conn_reply_endless(struct conn *c, int fd, uint64_t n);
+/* An answer that is put off; embedded in what the daemon keeps. */
+struct conn_due {
+	struct conn_due *next;
+	/* The answer is on its way, or its connection is gone: from now on
+	 * nothing of the due is used. */
+	void (*told)(struct conn_due *due, struct conn *c);
+	int status; /* -1: not known yet */
+};
+/* The present request came whole, nothing of it is lent, and it will be
+ * answered by conn_settle: with a status alone, which never closes the
+ * connection. The next request may begin before this returns. When
+ * CONN_DUE_MAX are put off, the next one waits. */
+#define CONN_DUE_MAX 256
+void conn_defer(struct conn *c, struct conn_due *due);
+/* status: an errno (positive) or 0. Calls `told` of each answer that has its
+ * turn now. */
+void conn_settle(struct conn *c, struct conn_due *due, int status);
+/* Do answers wait that were put off? */
+bool conn_has_due(const struct conn *c);
+/* Sends what was settled. The hub does so when a turn of the loop ends; for
+ * what is settled later in that. */
+void hub_flush(struct hub *h);
 /* The piece or window that a handler said it borrowed. */
 void conn_give_back(struct conn *c);
 /* After the answer, if one is owed, or at once. */

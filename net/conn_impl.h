@@ -21,6 +21,9 @@
  *     |                                            |
  *     +---- rest of the content swallowed -- DRAIN <+
  *
+ * A request that is put off goes from RUNNING to HEADER; its answer is kept in
+ * the list of dues and then in `late`. A REPLY goes out when both are empty.
+ *
  * any -> CLOSING: freed as soon as nothing is lent and no answer is owed by
  * the daemon.
  */
@@ -36,6 +39,7 @@ enum conn_state {
 #define CONN_DRAIN_MAX  ((size_t)1024 * 1024)
 #define CONN_SMALL_OUT  512
 #define CONN_LINGER_SEC 2
+#define CONN_LATE_SIZE  ((size_t)CONN_DUE_MAX * HEADER_SIZE)
 
 struct conn {
 	TAILQ_ENTRY(conn) link;
@@ -70,6 +74,13 @@ struct conn {
 	uint64_t window_left;
 	uint64_t drained;
 
+	TAILQ_ENTRY(conn) late_link;
+	bool is_late; /* on the hub's list of those to flush */
+	struct conn_due *due, **due_tail;
+	size_t n_due;
+	uint8_t *late; /* answers of dues, CONN_LATE_SIZE bytes */
+	size_t late_n;
+
 	mono_t since; /* the present wait began */
 	mono_t moved; /* last byte in or out */
 	mono_t started;
@@ -85,6 +96,7 @@ struct hub {
 	struct pool pool;
 	TAILQ_HEAD(conn_list, conn) conns;
 	struct conn_list dead; /* freed when the turn ends */
+	struct conn_list late; /* with answers to send when it ends */
 	struct timer *tick;
 	size_t count;
 	bool closing;
@@ -105,6 +117,10 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg);
 void conn_on_writable(evutil_socket_t fd, short what, void *arg);
 void conn_check_deadline(struct conn *c, mono_t now);
 void conn_drop_output(struct conn *c);
+/* Must a reply wait for those that were put off? */
+bool conn_is_behind(const struct conn *c);
+bool conn_due_full(const struct conn *c);
+void conn_flush_late(struct conn *c);
 void conn_release_block(struct conn *c);
 void hub_uncount(struct hub *h);
 struct conn *conn_new(struct hub *h, int fd, const struct addr *peer);

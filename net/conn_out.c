@@ -23,8 +23,106 @@ void conn_drop_output(struct conn *c)
 	if (c->file >= 0)
 		close(c->file);
 	c->file = -1;
+	free(c->late);
+	c->late = NULL;
+	c->late_n = 0;
 	conn_drop_room(c);
 }
+
+/* --- answers that were put off --- */
+
+bool conn_has_due(const struct conn *c)
+{
+	return c->due != NULL;
+}
+
+bool conn_is_behind(const struct conn *c)
+{
+	return c->due || c->late_n > 0;
+}
+
+bool conn_due_full(const struct conn *c)
+{
+	return (c->n_due + 1) * HEADER_SIZE + c->late_n > CONN_LATE_SIZE;
+}
+
+static void add_late(struct conn *c, int status)
+{
+	struct hub *h = c->hub;
+
+	if (c->state == CONN_CLOSING)
+		return;
+	if (!c->late)
+		c->late = xcalloc(1, CONN_LATE_SIZE);
+	header_put(c->late + c->late_n, 0, CMD_RESPONSE, (uint8_t)status);
+	c->late_n += HEADER_SIZE;
+	if (!c->is_late)
+		TAILQ_INSERT_TAIL(&h->late, c, late_link);
+	c->is_late = true;
+}
+
+void conn_settle(struct conn *c, struct conn_due *due, int status)
+{
+	due->status = status;
+	while ((due = c->due) != NULL && due->status >= 0) {
+		c->due = due->next;
+		if (!c->due)
+			c->due_tail = &c->due;
+		c->n_due--;
+		add_late(c, due->status);
+		due->told(due, c);
+	}
+	conn_free_if_idle(c);
+}
+
+/* All that was put off is answered, or there is room for more of it. */
+static void late_is_out(struct conn *c)
+{
+	if (c->state == CONN_REPLY) {
+		if (!conn_is_behind(c))
+			conn_output(c);
+	} else if (c->close_after && c->state == CONN_HEADER) {
+		if (!conn_is_behind(c))
+			conn_shut(c);
+	} else if (c->state != CONN_CLOSING) {
+		conn_input(c);
+	}
+}
+
+void conn_flush_late(struct conn *c)
+{
+	ssize_t sent = 0;
+
+	if (c->state == CONN_CLOSING)
+		return;
+	if (c->late_n > 0)
+		sent = send(c->fd, c->late, c->late_n, MSG_NOSIGNAL);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		conn_shut(c);
+		return;
+	}
+	if (sent > 0) {
+		c->moved = clock_mono();
+		c->proven = true;
+		c->late_n -= (size_t)sent;
+		memmove(c->late, c->late + sent, c->late_n);
+	}
+	conn_watch_write(c, c->late_n > 0);
+	late_is_out(c);
+}
+
+void hub_flush(struct hub *h)
+{
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&h->late)) != NULL) {
+		TAILQ_REMOVE(&h->late, c, late_link);
+		c->is_late = false;
+		conn_flush_late(c);
+	}
+}
+
+/* --- answers --- */
 
 /* The daemon answered a connection that is gone: let it go. */
 static bool answer_is_late(struct conn *c)
@@ -54,8 +152,13 @@ static void keep_rest(struct conn *c, const uint8_t *p, size_t n)
 /* Tries to send; true when all went out. */
 static bool send_now(struct conn *c, const uint8_t *p, size_t n, int flags)
 {
-	ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL | flags);
+	ssize_t sent;
 
+	if (conn_is_behind(c)) {
+		keep_rest(c, p, n);
+		return false;
+	}
+	sent = send(c->fd, p, n, MSG_NOSIGNAL | flags);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
 		conn_shut(c);
 		return false;
@@ -66,6 +169,12 @@ static bool send_now(struct conn *c, const uint8_t *p, size_t n, int flags)
 		sent = 0;
 	keep_rest(c, p + sent, n - (size_t)sent);
 	return false;
+}
+
+static void send_later(struct conn *c)
+{
+	if (c->state == CONN_REPLY && !conn_is_behind(c))
+		conn_watch_write(c, true);
 }
 
 static void begin_reply(struct conn *c, int status, uint64_t n)
@@ -99,8 +208,8 @@ void conn_reply(struct conn *c, int status, const void *body, size_t n)
 	begin_reply(c, status, n);
 	if (send_now(c, buf, n + HEADER_SIZE, 0))
 		conn_answered(c);
-	else if (c->state == CONN_REPLY)
-		conn_watch_write(c, true);
+	else
+		send_later(c);
 	if (buf != small)
 		free(buf);
 }
@@ -138,7 +247,7 @@ void conn_reply_room(struct conn *c, size_t n)
 	if (sent)
 		conn_answered(c);
 	else
-		conn_watch_write(c, true);
+		send_later(c);
 }
 
 /* announced: what the header says. */
@@ -160,8 +269,8 @@ static void reply_file(struct conn *c, int fd, off_t at, uint64_t n,
 	c->window_left = 0;
 	if (send_now(c, head, sizeof(head), MSG_MORE))
 		conn_output(c);
-	else if (c->state == CONN_REPLY)
-		conn_watch_write(c, true);
+	else
+		send_later(c);
 }
 
 void conn_reply_file(struct conn *c, int fd, off_t at, uint64_t n)
@@ -242,6 +351,8 @@ static bool flush_buffer(struct conn *c)
 
 void conn_output(struct conn *c)
 {
+	if (conn_is_behind(c))
+		return;
 	if (!flush_buffer(c)) {
 		if (c->state == CONN_REPLY)
 			conn_watch_write(c, true);
@@ -271,7 +382,12 @@ void conn_output(struct conn *c)
 
 void conn_on_writable(evutil_socket_t fd, short what, void *arg)
 {
+	struct conn *c = arg;
+
 	(void)fd;
 	(void)what;
-	conn_output(arg);
+	if (c->late_n > 0)
+		conn_flush_late(c);
+	else
+		conn_output(c);
 }

@@ -45,6 +45,7 @@ static void on_turn_end(void *arg)
 	struct hub *h = arg;
 	struct conn *c;
 
+	hub_flush(h);
 	while ((c = TAILQ_FIRST(&h->dead)) != NULL) {
 		TAILQ_REMOVE(&h->dead, c, link);
 		free(c);
@@ -59,6 +60,7 @@ int hub_new(struct loop *l, const struct hub_conf *conf, struct hub **out)
 	h->conf = *conf;
 	TAILQ_INIT(&h->conns);
 	TAILQ_INIT(&h->dead);
+	TAILQ_INIT(&h->late);
 	loop_at_turn_end(l, on_turn_end, h);
 	pool_init(&h->pool, CONN_BLOCK_SIZE, conf->blocks);
 	h->tick = loop_every(l, TICK_MS, on_tick, h);
@@ -184,6 +186,7 @@ void hub_free(struct hub *h)
 
 	if (!h)
 		return;
+	TAILQ_INIT(&h->late);
 	on_turn_end(h);
 	while ((c = TAILQ_FIRST(&h->conns)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): off the list */

@@ -109,7 +109,10 @@ static void create_commit(struct op_flow *op)
 	row->size = row->bytes = op->done;
 	row->crc = op->crc;
 	row->extra = span_of(op->temp);
-	op_commit(op, create_publish);
+	if (op->temp[0])
+		op_commit(op, create_publish);
+	else
+		op_commit_apart(op, create_publish);
 }
 
 /* --- small files --- */

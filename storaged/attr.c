@@ -214,7 +214,7 @@ void attr_commit(struct op_flow *op)
 	row->name = span_of(op->name);
 	row->bytes = op->text_n;
 	row->extra = (struct span){ op->text, op->text_n };
-	op_commit(op, set_apply);
+	op_commit_apart(op, set_apply);
 }
 
 static void set_commit(struct op_flow *op)

@@ -257,7 +257,7 @@ static void change_commit(struct op_flow *op)
 		return;
 	}
 	fill_row(op);
-	op_commit(op, change_apply);
+	op_commit_apart(op, change_apply);
 }
 
 static void change_check(struct op_flow *op)
@@ -364,7 +364,7 @@ static void truncate_commit(struct op_flow *op)
 		return;
 	}
 	fill_row(op);
-	op_commit(op, truncate_apply);
+	op_commit_apart(op, truncate_apply);
 }
 
 static void truncate_held(struct op_flow *op)

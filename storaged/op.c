@@ -2,16 +2,12 @@
 #include "storaged/op.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fs.h"
 #include "base/log.h"
-#include "base/sum.h"
 #include "meta/event.h"
 #include "proto/wire.h"
 #include "storaged/handlers.h"
@@ -25,7 +21,7 @@ struct op_flow *op_of(struct conn *c)
 {
 	struct op_conn *data = conn_data(c);
 
-	return &data->op;
+	return data->op;
 }
 
 void op_set_peer(struct op_flow *op, const char *id)
@@ -35,13 +31,28 @@ void op_set_peer(struct op_flow *op, const char *id)
 	str_copy(data->peer, sizeof(data->peer), id);
 }
 
-static void op_init(struct op_flow *op, struct conn *c)
+static struct op_flow *op_new(struct conn *c)
 {
+	struct op_conn *data = conn_data(c);
+	struct op_flow *op = data->op;
+
+	if (!op)
+		op = data->own.apart ? xcalloc(1, sizeof(*op)) : &data->own;
+	data->op = op;
 	memset(op, 0, sizeof(*op));
 	op->conn = c;
 	op->ctx = hub_arg(conn_hub(c));
 	op->fd = -1;
 	op->begun = true;
+	return op;
+}
+
+static void op_free(struct op_conn *data, struct op_flow *op)
+{
+	if (op == &data->own)
+		op->apart = false;
+	else
+		free(op);
 }
 
 /* A temporary file so long that removing it takes a worker. */
@@ -119,8 +130,29 @@ static void count_replica(struct op_flow *op, int rc)
 	count_add(n, STAT_success_sync_in_bytes, (int64_t)op->size);
 	if (rc == 0)
 		count_set(n, STAT_last_sync_update, clock_wall_sec());
-	if (c->peer[0])
+	if (op->apart)
+		op->received = true;
+	else if (conn_has_due(op->conn))
+		c->received = op->time;
+	else if (c->peer[0])
 		synced_note(&op->ctx->st->synced, c->peer, op->time);
+}
+
+/* Operations count as received in the order in which they came. */
+static void on_told(struct conn_due *due, struct conn *c)
+{
+	struct op_flow *op = container_of(due, struct op_flow, due);
+	struct synced *synced = &op->ctx->st->synced;
+	struct op_conn *data = conn_data(c);
+
+	if (op->received && data->peer[0])
+		synced_note(synced, data->peer, op->time);
+	op_free(data, op);
+	if (data->received == 0 || conn_has_due(c))
+		return;
+	if (data->peer[0])
+		synced_note(synced, data->peer, data->received);
+	data->received = 0;
 }
 
 static void op_count(struct op_flow *op, int rc)
@@ -150,6 +182,10 @@ void op_reply(struct op_flow *op, int rc, const void *body, size_t n)
 
 	op_finish(op, rc);
 	op->lent = false;
+	if (op->apart) {
+		conn_settle(c, &op->due, -rc);
+		return;
+	}
 	/* What is lent stops the connection from using op for the next
 	 * request before it is given back. */
 	conn_reply(c, -rc, body, rc ? 0 : n);
@@ -201,10 +237,9 @@ void op_piece_done(struct op_flow *op)
 
 static void on_request(struct conn *c, const struct framer *f)
 {
-	struct op_flow *op = op_of(c);
+	struct op_flow *op = op_new(c);
 	int rc;
 
-	op_init(op, c);
 	op->handler = handler_of(f->header.command);
 	if (!op->handler) {
 		op->begun = false;
@@ -243,11 +278,14 @@ static void on_closed(struct conn *c)
 {
 	struct op_flow *op = op_of(c);
 
+	if (!op)
+		return;
 	if (op->begun) {
 		op_count(op, -ECONNRESET);
 		op_release(op);
 	}
 	op->begun = false;
+	op_free(conn_data(c), op);
 }
 
 const struct conn_app op_app = {
@@ -451,6 +489,19 @@ void op_commit(struct op_flow *op, void (*next)(struct op_flow *op))
 	writer_queue(op->ctx->st->log, &w->write);
 }
 
+void op_commit_apart(struct op_flow *op, void (*next)(struct op_flow *op))
+{
+	struct op_conn *data = conn_data(op->conn);
+
+	op_commit(op, next);
+	if (!op->replica || op->lent || conn_dead(op->conn))
+		return;
+	op->apart = true;
+	op->due.told = on_told;
+	data->op = NULL;
+	conn_defer(op->conn, &op->due);
+}
+
 void op_turn_end(void *arg)
 {
 	struct loop_ctx *ctx = arg;
@@ -459,6 +510,7 @@ void op_turn_end(void *arg)
 	while (ctx->queued) {
 		ctx->queued = false;
 		writer_turn(ctx->st->log, loop_mailbox(ctx->loop));
+		hub_flush(ctx->hub);
 	}
 }
 
@@ -486,63 +538,4 @@ int op_set_name(struct op_flow *op, struct span name, size_t min, size_t max)
 int op_disk_path(const struct op_flow *op, const char *suffix, char *out)
 {
 	return fileid_disk_path(&op->fn, suffix, out, FILEID_DISK_MAX);
-}
-
-int op_write_temp(struct op_flow *op)
-{
-	int rc;
-
-	if (op->fd < 0) {
-		char temp[STORE_TEMP_MAX];
-
-		store_temp(op->path, temp);
-		op->fd = openat(op->path->data_fd, temp,
-		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-		if (op->fd < 0)
-			return -errno;
-		memcpy(op->temp, temp, sizeof(temp));
-	}
-	rc = fs_write_all(op->fd, op->piece, op->piece_n);
-	if (rc < 0)
-		return rc;
-	op->crc = sum_crc32(op->crc, op->piece, op->piece_n);
-	op->done += op->piece_n;
-	return 0;
-}
-
-int op_sync_dir(const struct store_path *p, const char *file)
-{
-	char dir[FILEID_DISK_MAX];
-	const char *slash = strrchr(file, '/');
-	size_t n = slash ? (size_t)(slash - file) : 0;
-	int fd;
-	int rc;
-
-	memcpy(dir, file, n);
-	dir[n] = 0;
-	fd = openat(p->data_fd, n ? dir : ".",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fs_sync_dir(fd);
-	close(fd);
-	return rc;
-}
-
-int op_sync_new(const struct op_flow *op, int fd, const char *file)
-{
-	if (!op->ctx->st->store.conf.full)
-		return 0;
-	if (fsync(fd) < 0)
-		return -errno;
-	return op_sync_dir(op->path, file);
-}
-
-void op_set_mtime(const struct op_flow *op, int fd)
-{
-	const struct timespec t[2] = { { 0, UTIME_OMIT },
-		{ (time_t)op->time, 0 } };
-
-	if (op->replica)
-		(void)futimens(fd, t);
 }

@@ -28,6 +28,10 @@ struct op_flow {
 	struct store_path *path;
 	const struct handler *handler;
 
+	struct conn_due due; /* op_commit_apart */
+	bool apart;
+	bool received; /* counts so when its answer is on its way */
+
 	struct job job; /* disk step */
 	int (*step)(struct op_flow *op);
 	void (*next)(struct op_flow *op);
@@ -100,7 +104,9 @@ struct handler {
 /* What a connection keeps: the operation under way, and from one to the next
  * the id of the peer that said who it is, "" for clients. */
 struct op_conn {
-	struct op_flow op;
+	struct op_flow own;
+	struct op_flow *op; /* own; another, while own is apart; NULL */
+	int64_t received;   /* a time that counts after those apart, or 0 */
 	char peer[STORAGE_ID_SIZE + 1];
 };
 
@@ -132,6 +138,10 @@ void op_hold_both(struct op_flow *op, void (*held)(struct op_flow *op));
  * whose it is are filled here) in one go with all others of this turn of the
  * loop (loop.h); then next with op->rc. */
 void op_commit(struct op_flow *op, void (*next)(struct op_flow *op));
+/* The same when what follows touches no names but those that are held: the
+ * next operation that a peer has sent over this connection begins meanwhile, so
+ * that many share a commit. Answers go in order. */
+void op_commit_apart(struct op_flow *op, void (*next)(struct op_flow *op));
 /* loop_at_turn_end: commits what the turn queued; arg: struct loop_ctx. */
 void op_turn_end(void *arg);
 /* The piece was consumed; more may come. */

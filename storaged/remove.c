@@ -117,7 +117,7 @@ static void remove_commit(struct op_flow *op)
 		row->name.n -= 2;
 		row->size = 0;
 	}
-	op_commit(op, remove_apply);
+	op_commit_apart(op, remove_apply);
 }
 
 static void remove_held(struct op_flow *op)

@@ -12,10 +12,21 @@
 #include "net/conn_impl.h"
 #include "test/unit/net_test.h"
 
-enum on_request { ECHO, OWE, REFUSE, FULL, SEND_FILE, BIG, ROOM, CLOSE };
+enum on_request {
+	ECHO,
+	OWE,
+	REFUSE,
+	FULL,
+	SEND_FILE,
+	BIG,
+	ROOM,
+	CLOSE,
+	DEFER /* a body "+" is put off, others are echoed */
+};
 enum on_content { KEEP, LEND };
 
 #define BIG_SIZE (8 * 1024 * 1024)
+#define DUES     (2 * CONN_DUE_MAX)
 
 /* Set before requests are sent; read by the loop. */
 struct plan {
@@ -44,6 +55,9 @@ struct daemon {
 	uint64_t content; /* bytes */
 	uint32_t sum;     /* of them */
 	bool died_lent;   /* conn_dead at the worker's return */
+	struct conn *deferring;
+	struct conn_due dues[DUES];
+	size_t n_dues, told;
 	sem_t gate;
 	sem_t gone; /* posted by closed() */
 	sem_t came; /* posted when something was lent or owed */
@@ -126,6 +140,29 @@ static void answer_big(struct conn *c)
 	free(body);
 }
 
+static void count_told(struct conn_due *due, struct conn *c)
+{
+	struct daemon *d = hub_arg(conn_hub(c));
+
+	assert_ptr_equal(due, &d->dues[d->told]);
+	d->told++;
+}
+
+static void defer_or_echo(struct conn *c, const struct framer *f)
+{
+	struct daemon *d = hub_arg(conn_hub(c));
+	struct conn_due *due = &d->dues[d->n_dues];
+
+	if (f->held.n != 1 || f->held.p[0] != '+') {
+		conn_reply(c, 0, f->held.p, f->held.n);
+		return;
+	}
+	d->n_dues++;
+	d->deferring = c;
+	due->told = count_told;
+	conn_defer(c, due);
+}
+
 static void on_request(struct conn *c, const struct framer *f)
 {
 	struct daemon *d = hub_arg(conn_hub(c));
@@ -159,6 +196,9 @@ static void on_request(struct conn *c, const struct framer *f)
 	case CLOSE:
 		conn_close(c);
 		conn_reply(c, 0, "bye", 3);
+		break;
+	case DEFER:
+		defer_or_echo(c, f);
 		break;
 	}
 }
