@@ -292,6 +292,17 @@ static int run_session(struct peer *p)
 	return (int)(intptr_t)rc;
 }
 
+/* The walk is in order of files: metadata are passed with theirs. */
+static void pass_file(struct peer *p, const struct peer_item *s)
+{
+	size_t n = strlen(s->name);
+
+	if (s->op == OP_SET_META && n > 2)
+		n -= 2;
+	str_copy_span(p->row.fill_after, sizeof(p->row.fill_after),
+	    (struct span){ s->name, n });
+}
+
 static void pass_over(struct peer *p)
 {
 	const struct peer_item *s = &p->suspect;
@@ -300,8 +311,8 @@ static void pass_over(struct peer *p)
 		return;
 	if (s->seq > p->row.seq)
 		p->row.seq = s->seq;
-	else if (!p->row.filled)
-		str_copy(p->row.fill_after, sizeof(p->row.fill_after), s->name);
+	else if (peer_is_walking(p))
+		pass_file(p, s);
 	peer_error(p, ECONNRESET,
 	    "%s: the connection is lost whenever it is sent", s->name);
 	peer_park(p, s, ECONNRESET, errstr(-ECONNRESET), 0);

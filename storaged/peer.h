@@ -26,6 +26,7 @@
 #define LINK_IN     ((size_t)16 << 10)
 #define LINK_BODY   128 /* of a reply that is looked at */
 
+#define FIXES_MAX  ((size_t)2 * LINK_WINDOW) /* more than can be under way */
 #define PAGE_ROWS  64
 #define RATE_SPAN  10 /* seconds */
 #define SMALL_FILE 65536
@@ -124,7 +125,7 @@ struct peer {
 	uint64_t read;  /* rows up to here are read */
 	uint64_t acked; /* ... and up to here answered */
 	char read_name[PEER_NAME_SIZE], acked_name[PEER_NAME_SIZE];
-	struct peer_fix fixes[LINK_WINDOW];
+	struct peer_fix fixes[FIXES_MAX];
 	size_t n_fixes;
 	/* A file was missing when an operation on it was looked at: a rename
 	 * up to here may be why (peer_log.c). */
@@ -183,7 +184,7 @@ void peer_error(struct peer *p, int error, const char *fmt, ...)
 void peer_show(struct peer *p);
 /* Writes the row when it is time; when now, at once. */
 void peer_save(struct peer *p, bool now);
-/* In the same transaction as the row. */
+/* In the same transaction as the row; of a rename both names. */
 void peer_park(struct peer *p, const struct peer_item *item, int error,
     const char *text, uint32_t tries);
 void peer_unpark(struct peer *p, const char *name);

@@ -34,6 +34,7 @@ struct row_write {
 	const struct peer_row *row; /* NULL: the peer is dropped */
 	bool fresh;                 /* drop what there was before */
 	const struct parked_row *park;
+	size_t n_park;
 	const char *unpark;
 };
 
@@ -46,8 +47,8 @@ static int apply_row(struct write *w, struct db *db)
 		rc = peers_drop(db, r->p->id);
 	if (rc == 0 && r->row)
 		rc = peers_put(db, r->row);
-	if (rc == 0 && r->park)
-		rc = parked_put(db, r->park);
+	for (size_t i = 0; i < r->n_park && rc == 0; i++)
+		rc = parked_put(db, &r->park[i]);
 	if (rc == 0 && r->unpark)
 		rc = parked_drop(db, r->p->id, r->unpark);
 	return rc;
@@ -78,11 +79,12 @@ static int write_row(struct peer *p, struct row_write *r)
 }
 
 static void write_now(struct peer *p, const struct parked_row *park,
-    const char *unpark)
+    size_t n_park, const char *unpark)
 {
 	struct row_write r = {
 		.row = &p->row,
 		.park = park,
+		.n_park = n_park,
 		.unpark = unpark,
 	};
 
@@ -96,7 +98,7 @@ void peer_save(struct peer *p, bool now)
 	const mono_t since = clock_mono() - p->saved;
 
 	if (p->dirty && (now || p->urgent || since >= SAVE_EVERY))
-		write_now(p, NULL, NULL);
+		write_now(p, NULL, 0, NULL);
 }
 
 int peer_begin(struct peer *p, const struct peer_row *row)
@@ -126,7 +128,10 @@ static wall_t next_try(uint32_t tries)
 void peer_park(struct peer *p, const struct peer_item *item, int error,
     const char *text, uint32_t tries)
 {
-	struct parked_row row = {
+	struct parked_row rows[2];
+	struct parked_row *row = &rows[0];
+
+	*row = (struct parked_row){
 		.seq = item->seq,
 		.op = item->op,
 		.source_time = item->time,
@@ -135,17 +140,19 @@ void peer_park(struct peer *p, const struct peer_item *item, int error,
 		.since = clock_wall(),
 		.next = next_try(tries),
 	};
-
-	str_copy(row.follower, sizeof(row.follower), p->id);
-	str_copy(row.name, sizeof(row.name), item->name);
-	str_copy(row.error_text, sizeof(row.error_text), text);
-	write_now(p, &row, NULL);
+	str_copy(row->follower, sizeof(row->follower), p->id);
+	str_copy(row->name, sizeof(row->name), item->name);
+	str_copy(row->error_text, sizeof(row->error_text), text);
+	/* The peer has the file under its old name, too. */
+	rows[1] = *row;
+	str_copy(rows[1].name, sizeof(rows[1].name), item->other);
+	write_now(p, rows, item->other[0] ? 2 : 1, NULL);
 	peer_count_parked(p);
 }
 
 void peer_unpark(struct peer *p, const char *name)
 {
-	write_now(p, NULL, name);
+	write_now(p, NULL, 0, name);
 	log_info("sync_parked", "peer=%s name=%s: the peer has it now", p->id,
 	    name);
 }

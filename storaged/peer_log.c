@@ -160,6 +160,16 @@ static int send_truncate(struct peer *p, const struct peer_op *op,
 	return put_truncate(p, item, op->offset, op->size);
 }
 
+/* As it is now. */
+static int send_meta_of(struct peer *p, const struct peer_item *m)
+{
+	const int rc = put_file(p, CMD_sync_update, m);
+
+	return rc == -ENOENT ? put_delete(p, m) : rc;
+}
+
+/* A slave may have been made again under its name; then the metadata of the
+ * one before may be at the peer, and nothing else takes them away. */
 static int send_delete(struct peer *p, const struct peer_op *op,
     const struct peer_item *item)
 {
@@ -170,7 +180,7 @@ static int send_delete(struct peer *p, const struct peer_op *op,
 	if (!is_settled(p, item->name))
 		return 0;
 	if (file_exists(p, item->name))
-		return 0;
+		return with_meta ? send_meta_of(p, &m) : 0;
 	rc = put_delete(p, item);
 	return rc == 0 && with_meta ? put_delete(p, &m) : rc;
 }

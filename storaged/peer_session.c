@@ -44,8 +44,11 @@ void peer_fix(struct peer *p, const struct peer_item *item, enum peer_cure cure,
 	    strcmp(last->item.name, item->name) == 0 &&
 	    strcmp(last->item.other, item->other) == 0)
 		return;
-	if (p->n_fixes == ARRAY_LEN(p->fixes))
-		return; /* cannot be: no more is sent before they are done */
+	if (p->n_fixes == ARRAY_LEN(p->fixes)) {
+		/* None may be passed over: all is sent again. */
+		p->link.dead = -EOVERFLOW;
+		return;
+	}
 	p->fixes[p->n_fixes++] =
 	    (struct peer_fix){ .item = *item, .cure = cure, .status = status };
 }

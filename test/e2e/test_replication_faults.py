@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Replication where something is refused, unreadable, or in the way."""
+
+import pytest
+
+import wire
+from agree import wait_agree
+from faults import ENOSPC, EIO, LIBRARY, Faults
+from harness import sqlite3_closing, wait_until
+
+EACCES = 13
+
+pytestmark = [
+    pytest.mark.ours,
+    pytest.mark.skipif(not LIBRARY.exists(),
+                       reason="no fail.so: make fault-lib")]
+
+
+def pair(farms, faulty, **options):
+    """Two members; those of `faulty` (0, 1) can be made to fail."""
+    made = farms(start=False, storages=["ours", "ours"], **options)
+    faults = {i: Faults(made.storages[i]) for i in faulty}
+    made.start()
+    return made.storages[0], made.storages[1], faults
+
+
+def row_of(one, other):
+    with sqlite3_closing(one.oplog()) as db:
+        return db.execute("SELECT * FROM follower WHERE name = ?",
+                          (other.address[0],)).fetchone()
+
+
+def parked(one):
+    with sqlite3_closing(one.oplog()) as db:
+        return db.execute("SELECT name FROM parked").fetchall()
+
+
+def appears(node, name, deadline=10.0):
+    wait_until(lambda: node.path_of(name).exists(), deadline,
+               f"{name} is on {node.base.name}")
+
+
+def wait_error(one, other, number, deadline=15.0):
+    wait_until(lambda: row_of(one, other)["error"] == number, deadline,
+               f"{one.base.name} is told {number}")
+
+
+def test_a_disk_that_is_full_for_a_moment_loses_nothing(farms):
+    """All that is under way at once is refused."""
+    one, other, faults = pair(farms, [1])
+    other.stop()
+    with one.connect() as conn:
+        names = [conn.upload(b"%d" % i) for i in range(600)]
+    with faults[1].on("write", ENOSPC):
+        other.start()
+        wait_until(lambda: len(faults[1].hits()) > 64, 20, "much is refused")
+        wait_error(one, other, ENOSPC)
+    wait_agree([one, other], deadline=60)
+    assert all(other.path_of(name).exists() for name in names)
+
+
+def test_metadata_goes_with_a_slave_that_is_made_again(farms):
+    one, other, _ = pair(farms, [])
+    with one.connect() as conn:
+        master = conn.upload(b"master", ext="jpg")
+        appears(other, master)
+        other.stop()
+        slave = conn.upload_slave(master, "_small", b"first")
+        conn.set_meta(slave, wire.pack_meta({"of": "the first"}))
+        conn.delete(slave)
+        assert conn.upload_slave(master, "_small", b"other") == slave
+    other.start()
+    appears(other, slave, 20)
+    wait_agree([one, other])
+
+
+def test_a_file_that_cannot_be_read_here_stops_no_other(farms):
+    one, other, faults = pair(farms, [0])
+    other.stop()
+    with one.connect() as conn:
+        bad = conn.upload(b"never mind")
+        good = conn.upload(b"another")
+    with faults[0].on("openat", EACCES, name=bad[10:]):
+        other.start()
+        appears(other, good, 20)
+        wait_until(lambda: parked(one), 15, "parked")
+        assert parked(one)[0]["name"] == bad
+    wait_until(lambda: not parked(one), 60, "no longer parked")
+    wait_agree([one, other])
+
+
+def test_a_rename_that_the_peer_cannot_do_leaves_no_old_name(farms):
+    one, other, faults = pair(farms, [1])
+    with one.connect() as conn:
+        old = conn.upload_appender(b"grows")
+        appears(other, old)
+        with faults[1].on("rename,write", EIO):
+            new = conn.done(wire.REGENERATE,
+                            old.encode())[16:].rstrip(b"\0").decode()
+            wait_until(lambda: parked(one), 15, "parked")
+            assert other.path_of(old).exists()
+    wait_until(lambda: not parked(one), 60, "no longer parked")
+    appears(other, new)
+    wait_agree([one, other])
