@@ -440,11 +440,12 @@ int release_open(struct release *r, char *err, size_t cap)
 static int begin(struct release *r, char *err, size_t cap)
 {
 	char text[64] = "";
-	struct binlog_pos at = { 0, 0 };
+	uint64_t n[2] = { 0 };
 	int rc = db_mark_get(r->log, MARK_BEGUN, text, sizeof(text));
 
-	if (rc == 0 && sscanf(text, "%u %" SCNu64, &at.index, &at.offset) == 2)
-		rc = binlog_cut(r->sync, &at);
+	if (rc == 0 && mark_numbers(text, n, ARRAY_LEN(n)) == 0)
+		rc = binlog_cut(r->sync,
+		    &(struct binlog_pos){ (unsigned)n[0], n[1] });
 	else
 		rc = 0;
 	if (rc < 0) {

@@ -25,17 +25,34 @@
 #define ROWS_A_COMMIT 20000
 #define META_MAX      ((size_t)1024 * 1024)
 
+int mark_numbers(char *text, uint64_t *out, size_t n)
+{
+	size_t i = 0;
+	char *save = NULL;
+
+	for (char *word = strtok_r(text, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save)) {
+		if (i == n || str_to_u64(word, &out[i++]) < 0)
+			return -EINVAL;
+	}
+	return i == n ? 0 : -EINVAL;
+}
+
 int takeover_end(struct db *log, struct takeover_end *out)
 {
 	char text[160];
+	uint64_t n[4] = { 0 };
 	int rc = db_mark_get(log, TAKEOVER_MARK, text, sizeof(text));
 
+	if (rc == 0)
+		rc = mark_numbers(text, n, ARRAY_LEN(n));
 	if (rc < 0)
 		return rc;
-	return sscanf(text, "%" SCNd64 " %u %" SCNu64 " %" SCNu64, &out->at,
-	           &out->pos.index, &out->pos.offset, &out->seq) == 4
-	           ? 0
-	           : -EINVAL;
+	out->at = (wall_t)n[0];
+	out->pos.index = (unsigned)n[1];
+	out->pos.offset = n[2];
+	out->seq = n[3];
+	return 0;
 }
 
 static void sync_dir(const struct stores *s, char out[BINLOG_PATH_MAX])

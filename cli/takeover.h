@@ -16,6 +16,10 @@
 #define TAKEOVER_MARK "takeover" /* "<unix> <file> <offset> <last seq>" */
 #define RELEASED_MARK "released" /* "<unix>": FastDFS has the storage now */
 
+/* The numbers of a mark, one space between; cut in place. 0, or -EINVAL when
+ * there are not n of them. */
+int mark_numbers(char *text, uint64_t *out, size_t n);
+
 /* Where the binlog ended when it was taken over, and the last row made of
  * it. */
 struct takeover_end {

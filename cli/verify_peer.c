@@ -110,11 +110,11 @@ static int read_list(struct peer_view *w, struct client *c)
 		if (held >= LIST_BLOCK || stop_asked())
 			break; /* no line is that long */
 	}
+	/* too long a line, too short an answer, or not all of it */
 	if (n < 0 && n != -ECONNRESET)
 		rc = (int)n;
-	else if (n > 0 || total < TRAILER)
-		rc = -EPROTO; /* too long a line, or too short an answer */
-	else if (be64(buf + held - TRAILER) != total - TRAILER)
+	else if (n > 0 || total < TRAILER ||
+	         be64(buf + held - TRAILER) != total - TRAILER)
 		rc = -EPROTO;
 	free(buf);
 	return rc;

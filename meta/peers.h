@@ -32,21 +32,21 @@ const char *peer_phase_name(enum peer_phase p); /* "down" ... */
 struct peer_row {
 	char id[PEER_ID_SIZE];
 	char address[64];
-	uint64_t seq; /* everything up to it is acknowledged or parked */
-	wall_t moved;
-	enum peer_phase phase;
-	wall_t phase_since;
 	bool source; /* we fill it with the older files */
 	bool filled;
+	enum peer_phase phase;
+	wall_t phase_since;
+	uint64_t seq; /* everything up to it is acknowledged or parked */
+	wall_t moved;
 	int64_t until; /* unix, of the tracker */
-	char fill_after[PEER_NAME_SIZE];
 	uint64_t fill_files, fill_files_all, fill_bytes, fill_bytes_all;
 	uint64_t sent_ops, sent_bytes;
 	uint64_t rate_ops, rate_bytes; /* a second */
 	uint64_t errors;
+	wall_t error_at;
 	int error; /* errno, 0 none yet */
 	char error_text[PEER_TEXT_SIZE];
-	wall_t error_at;
+	char fill_after[PEER_NAME_SIZE];
 };
 
 /* Inserts or replaces the whole row. 0 or -errno. */
