@@ -28,6 +28,8 @@
 #include "storaged/apply.h"
 #include "storaged/change.h"
 #include "storaged/early.h"
+#include "storaged/gone.h"
+#include "storaged/gone.h"
 #include "storaged/handlers.h"
 
 #define HEAVY_PIECE 65536
@@ -40,6 +42,18 @@
 #define IS_META  'm' /* metadata of op->name */
 #define IS_KNOWN 'k' /* what comes is here, and not looked at */
 
+/* Was it deleted here? Then the peer is told so, too, or was, and this comes
+ * late. */
+static bool stays_gone(const struct op_flow *op)
+{
+	char file[FILEID_DISK_MAX];
+
+	return gone_has(op->name) && op_disk_path(op, "", file) == 0 &&
+	       faccessat(op->path->data_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) <
+	           0 &&
+	       errno == ENOENT;
+}
+
 /* A new file that is here in the same size is left as it is. */
 static int look(const struct op_flow *op, const char *suffix)
 {
@@ -47,6 +61,8 @@ static int look(const struct op_flow *op, const char *suffix)
 	struct stat sb;
 	int rc = op_disk_path(op, suffix, file);
 
+	if (rc == 0 && stays_gone(op))
+		return -EEXIST;
 	if (rc < 0 || op->handler != &handle_sync_create)
 		return rc;
 	if (fstatat(op->path->data_fd, file, &sb, AT_SYMLINK_NOFOLLOW) < 0)
@@ -143,6 +159,8 @@ static int whole_step(struct op_flow *op)
 
 	if (rc < 0)
 		return rc;
+	if (stays_gone(op))
+		return -EEXIST;
 	fd = openat(op->path->data_fd, file,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -259,8 +277,9 @@ static int create_content(struct op_flow *op)
 	if (op->flag == IS_KNOWN)
 		return op->last ? -EEXIST : 0;
 	if (is_long(op)) {
-		op_disk(op, op->piece_n >= HEAVY_PIECE ? OP_HEAVY : OP_WRITE,
-		    part_step, part_next);
+		/* One connection a peer, so this holds up nobody for long, and
+		 * twice as much gets through as by way of a worker. */
+		op_disk(op, OP_WRITE, part_step, part_next);
 		return 0;
 	}
 	rc = gather(op);

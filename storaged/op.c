@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "meta/event.h"
 #include "proto/wire.h"
 #include "storaged/handlers.h"
 #include "storaged/redo.h"
