@@ -289,7 +289,7 @@ static int change(struct apply *a, const struct op *op)
 	if (rc == 0) {
 		struct values v;
 
-		a->unknown++;
+		a->unknown += !op->replica;
 		describe(a, op, &v);
 		rc = insert_row(a, (int64_t)op->seq, &v);
 		return rc < 0 ? rc : 0;
@@ -376,7 +376,7 @@ static int set_meta(struct apply *a, const struct op *op)
 	int rc = load_row(a, op->name, &r);
 
 	if (rc == 0)
-		a->unknown++;
+		a->unknown += !op->replica;
 	if (rc != 1 || r.last_seq >= op->seq)
 		return rc < 0 ? rc : 0;
 	rc = apply_attrs(a, r.id, op->extra);
@@ -419,7 +419,7 @@ static int rename_file(struct apply *a, const struct op *op)
 		v.client = old.u.client;
 		return replace_row(a, &old, old.id, &v);
 	}
-	a->unknown++;
+	a->unknown += !op->replica;
 	rc = insert_row(a, (int64_t)op->seq, &v);
 	return rc < 0 ? rc : 0;
 }

@@ -17,7 +17,8 @@ struct apply {
 	name_reader read_name;
 	const char *name_key; /* metadata key of the original name, or "" */
 	struct usage *usage;
-	uint64_t unknown; /* operations on files the catalogue lacks */
+	uint64_t unknown; /* own operations on files the catalogue lacks; a
+	                     peer may well send such ones */
 };
 
 /* A file found on disk, for adopt. */

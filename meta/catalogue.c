@@ -36,6 +36,7 @@
 #define NICE             5
 #define NOTES_MAX        1024 /* samples and events that wait */
 #define EVENTS_KEPT      100000
+#define TELL_EVERY       (3600 * MONO_SEC)
 #define CHECKPOINT_PAGES 2000
 
 /* A sample or an event on its way. */
@@ -70,6 +71,7 @@ struct catalogue {
 	struct note *taken; /* notes in the transaction being made */
 	uint64_t told;      /* the place the log knows of us */
 	uint64_t unknown_told;
+	mono_t unknown_at; /* when, 0 never */
 	int wal_pages;
 	bool behind; /* there is more in the log than was applied */
 };
@@ -225,10 +227,12 @@ static void set_state(struct catalogue *c, int rc, bool batch)
 static void tell_unknown(struct catalogue *c)
 {
 	const uint64_t n = c->follow.apply.unknown - c->unknown_told;
+	const mono_t now = clock_mono();
 	char text[256];
 
-	if (n == 0)
+	if (n == 0 || (c->unknown_at && now - c->unknown_at < TELL_EVERY))
 		return;
+	c->unknown_at = now;
 	c->unknown_told = c->follow.apply.unknown;
 	snprintf(text, sizeof(text),
 	    "%llu operations on files the catalogue did not know: stop the "

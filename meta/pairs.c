@@ -272,6 +272,12 @@ static void say_fill(const struct peer_row *r, struct strbuf *b)
 		               : 100U);
 }
 
+/* An error since it waits is why (storaged/peer_session.c). */
+static bool waits_for_disk(const struct peer_row *r)
+{
+	return r->error_text[0] && r->error_at >= r->phase_since;
+}
+
 const char *pairs_why(const struct pair *p, char *buf, size_t cap)
 {
 	struct strbuf b = strbuf_over(buf, cap);
@@ -284,6 +290,8 @@ const char *pairs_why(const struct pair *p, char *buf, size_t cap)
 		add(&b, "the sender is stopped");
 	else if (r->phase == PEER_DOWN)
 		add(&b, "not connected");
+	else if (r->phase == PEER_WAIT && waits_for_disk(r))
+		add(&b, r->error_text);
 	else if (r->phase == PEER_WAIT)
 		add(&b, "its state does not allow sending");
 	if (!p->stopped && r->phase == PEER_DOWN && r->error_text[0])

@@ -122,15 +122,19 @@ static int64_t time_to_sleep(const struct peer *p, int64_t beat)
 	return ms > 0 ? ms : 0;
 }
 
-/* A change that a disk here has refused comes first. */
+/* A change that a disk here has refused comes first. The error is later than
+ * the phase: pairs_why tells it by that. */
 static void tell_stuck(struct peer *p)
 {
 	char text[PEER_TEXT_SIZE];
 
 	redo_text(p->st->redo, text, sizeof(text));
+	if (!text[0])
+		return;
+	if (p->row.phase == PEER_WAIT && strcmp(text, p->row.error_text) == 0)
+		return;
 	peer_phase(p, PEER_WAIT);
-	if (text[0] && strcmp(text, p->row.error_text) != 0)
-		peer_error(p, EIO, "%s", text);
+	peer_error(p, EIO, "%s", text);
 }
 
 /* Nothing is to be sent. */
