@@ -131,9 +131,10 @@ fuzz: tools/fuzz.sh
 
 # --- what the end-to-end tests let fail: system calls, and a network -------
 FAULT_LIB := $(BUILD)/test/fault/fail.so
+STOCK71_LIB := $(BUILD)/test/fault/stock71.so
 SWITCH := $(BUILD)/test/fault/switch
 
-$(FAULT_LIB): test/fault/fail.c
+$(FAULT_LIB) $(STOCK71_LIB): $(BUILD)/test/fault/%.so: test/fault/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared -o $@ $<
@@ -143,7 +144,7 @@ $(SWITCH): test/fault/switch.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -o $@ $<
 
-fault-lib: $(FAULT_LIB) $(SWITCH)
+fault-lib: $(FAULT_LIB) $(STOCK71_LIB) $(SWITCH)
 
 # --- benchmarks ----------------------------------------------------------
 BENCH_LOAD := $(sort $(wildcard test/bench/load*.c))

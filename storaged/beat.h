@@ -38,6 +38,9 @@ size_t beat_states(struct beat *b, struct beat_state *out, size_t cap);
 /* The members of our group as last told by the leader. Any thread; gives how
  * many. */
 size_t beat_members(struct beat *b, struct msg_brief *out, size_t cap);
+/* Is that the address (text) of a member, or of ourselves? Any thread, whether
+ * beat runs or not. */
+bool beat_is_member_ip(const char *ip);
 
 /* --- for replication (cluster-protocol 1.22, 3.8). Any thread. --- */
 

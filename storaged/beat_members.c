@@ -311,6 +311,36 @@ void members_tell(struct beat *b)
 		b->st->members_changed(b->st->members_arg);
 }
 
+/* --- who is one, for those that serve clients --- */
+
+/* Of the process, not of beat: loops ask while beat starts and ends. */
+static struct {
+	pthread_mutex_t lock;
+	size_t n;
+	char ips[MEMBERS_MAX][sizeof(((struct msg_brief *)0)->ip)];
+} known_ips = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void publish_ips(const struct beat *b)
+{
+	pthread_mutex_lock(&known_ips.lock);
+	known_ips.n = b->n_members;
+	for (size_t i = 0; i < b->n_members; i++)
+		str_copy(known_ips.ips[i], sizeof(known_ips.ips[i]),
+		    b->members[i].ip);
+	pthread_mutex_unlock(&known_ips.lock);
+}
+
+bool beat_is_member_ip(const char *ip)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&known_ips.lock);
+	for (size_t i = 0; i < known_ips.n && !found; i++)
+		found = strcmp(known_ips.ips[i], ip) == 0;
+	pthread_mutex_unlock(&known_ips.lock);
+	return found;
+}
+
 static int take_members(struct session *s, struct span list)
 {
 	struct merge mg = { .s = s };
@@ -320,6 +350,7 @@ static int take_members(struct session *s, struct span list)
 	while (msg_next(&MSG(brief), &list, &m) > 0)
 		merge_one(&mg, &m);
 	tell_unlisted(&mg);
+	publish_ips(s->beat);
 	pthread_mutex_unlock(&s->beat->lock);
 	if (mg.changed)
 		members_tell(s->beat);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "proto/msg.h"
+#include "storaged/beat.h"
 #include "storaged/handlers.h"
 #include "storaged/op.h"
 
@@ -28,6 +29,17 @@ static void download_count(struct op_flow *op, int rc)
 	count_add(n, STAT_total_download_bytes, (int64_t)op->result);
 	if (rc == 0)
 		count_add(n, STAT_success_download_bytes, (int64_t)op->result);
+}
+
+/*
+ * Clients cannot download an empty file (4.9). A member that fills a lost
+ * store path asks in the same way, and FastDFS's begins again for ever when it
+ * is refused.
+ */
+static bool is_empty_for_member(const struct op_flow *op, const struct stat *sb)
+{
+	return sb->st_size == 0 && op->offset == 0 && op->size == 0 &&
+	       beat_is_member_ip(conn_peer_ip(op->conn));
 }
 
 /* Opens and settles how much is sent: op->result. */
@@ -48,7 +60,7 @@ static int open_step(struct op_flow *op)
 		return -errno;
 	if (!S_ISREG(sb.st_mode))
 		return -EISDIR;
-	if (op->offset >= (uint64_t)sb.st_size)
+	if (op->offset >= (uint64_t)sb.st_size && !is_empty_for_member(op, &sb))
 		return -EINVAL;
 	left = (uint64_t)sb.st_size - op->offset;
 	op->result = op->size == 0 || op->size > left ? left : op->size;

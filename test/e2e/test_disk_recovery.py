@@ -11,7 +11,7 @@ import agree
 import harness
 import wire
 from agree import wait_agree
-from farm import needs_stock
+from farm import needs_namespaces, needs_stock
 from harness import wait_until
 
 pytestmark = pytest.mark.ours
@@ -55,7 +55,7 @@ def fill(node, count=40, path=0xFF):
         made[conn.upload_slave(master, "_small", b"slave")] = b"slave"
         conn.set_meta(master, wire.pack_meta({"k": "v"}))
         made[master + "-m"] = wire.pack_meta({"k": "v"})
-        made[conn.upload(b"", path=path)] = b""
+        made[conn.upload(b"", path=0 if path == 0xFF else path)] = b""
         gone = conn.upload(b"gone", path=path)
         conn.delete(gone)
     return made
@@ -81,6 +81,15 @@ def wait_holds(node, files, deadline=30):
 def lose(node, path=0):
     """The disk is replaced by an empty one."""
     shutil.rmtree(node.paths[path] / "data")
+
+
+def mend_question(node):
+    """FastDFS's storage asks with a good length what it has asked with one
+    that it never set; see ../fault/stock71.c."""
+    library = harness.BIN.parent / "test" / "fault" / "stock71.so"
+    if not library.exists():
+        pytest.skip("no stock71.so: make fault-lib")
+    node.env["LD_PRELOAD"] = str(library)
 
 
 def leftovers(node):
@@ -144,7 +153,8 @@ def test_a_long_list_does_not_hold_up_others(farms):
     with node.connect() as slow, node.connect() as quick:
         slow.send(wire.message(FETCH_LIST, wire.group() + b"\x00"))
         assert quick.download(quick.upload(b"x")) == b"x"
-    assert len(fetch_list(node)) == 3001
+    # What the log has beyond the catalogue may be told twice.
+    assert len({line[2] for line in fetch_list(node)}) == 3001
 
 
 # --- recovery ---
@@ -152,25 +162,25 @@ def test_a_long_list_does_not_hold_up_others(farms):
 @pytest.mark.parametrize("victim, source", [
     ("ours", "ours"),
     pytest.param("ours", "stock", marks=needs_stock()),
-    pytest.param("stock", "ours", marks=needs_stock()),
+    pytest.param("stock", "ours", marks=[needs_stock(), needs_namespaces()]),
 ])
 @pytest.mark.limit(180)
 def test_a_lost_path_comes_back(farms, victim, source):
-    made = farms(storages=[source, victim], paths=2)
+    # FastDFS's recovery comes from no address that was configured; that of a
+    # member gets empty files, too.
+    made = farms(storages=[source, victim], paths=2,
+                 namespaces=victim == "stock")
     other, node = made.storages
     files = {**fill(other), **fill(node)}
     wait_holds(other, files)
     wait_holds(node, files)
     node.stop()
+    if victim == "stock":
+        mend_question(node)
     lose(node)
-    try:
-        node.start(40)
-    except AssertionError:
-        if victim == "ours" or other.log_has("file_list"):
-            raise
-        # It sends GET_STATUS (71) with a length that it never set.
-        pytest.skip("this build of FastDFS does not get as far as asking "
-                    "for the list")
+    node.start(60)
+    if victim == "stock":
+        assert other.log_has("file_list")
     wait_holds(node, files, 60)
     made.wait_active()
     assert not leftovers(node)
