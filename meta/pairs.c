@@ -278,6 +278,15 @@ static bool waits_for_disk(const struct peer_row *r)
 	return r->error_text[0] && r->error_at >= r->phase_since;
 }
 
+/* It tries, and the last thing that happened is an error. */
+static bool is_stuck(const struct pair *p)
+{
+	const struct peer_row *r = &p->peer;
+
+	return (r->phase == PEER_FILL || r->phase == PEER_LOG) && !p->stopped &&
+	       p->parked == 0 && r->error_text[0] && r->error_at > r->moved;
+}
+
 const char *pairs_why(const struct pair *p, char *buf, size_t cap)
 {
 	struct strbuf b = strbuf_over(buf, cap);
@@ -301,5 +310,7 @@ const char *pairs_why(const struct pair *p, char *buf, size_t cap)
 		    (unsigned long long)p->parked);
 	if (p->parked > 0 && r->phase != PEER_DOWN && r->error_text[0])
 		strbuf_addf(&b, ": %s", r->error_text);
+	if (is_stuck(p))
+		add(&b, r->error_text);
 	return buf;
 }

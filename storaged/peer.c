@@ -347,8 +347,13 @@ static void send_all(struct peer *p)
 	peer_phase(p, p->row.filled ? PEER_LOG : PEER_FILL);
 	rc = run_session(p);
 	link_close(p);
-	if (rc == -ECANCELED || peer_quits(p) || rc == 0)
+	if (rc == -ECANCELED || peer_quits(p) || rc >= 0)
 		return;
+	if (p->refused) {
+		peer_refused(p, p->refused, p->refused_item.name);
+		rest_for(p, RETRY_MS);
+		return;
+	}
 	peer_phase(p, PEER_DOWN);
 	if (p->suspect.name[0] && (p->parked > 0) == parked) {
 		count_loss(p, rc);

@@ -139,8 +139,13 @@ struct peer {
 	char lost_name[PEER_NAME_SIZE];
 	unsigned lost;
 	struct peer_item suspect; /* what was under way then */
-	bool was_lost;            /* an event told so */
-	bool one_by_one;          /* the peer takes one request at a time */
+	/* The last reply said that the peer takes nothing: which, about what.
+	 */
+	int refused;
+	struct peer_item refused_item;
+	bool ours;       /* the last outcome of a repair: an error of our own */
+	bool was_lost;   /* an event told so */
+	bool one_by_one; /* the peer takes one request at a time */
 	/* rates */
 	mono_t second;
 	size_t bucket;
@@ -160,7 +165,8 @@ void *peer_run(void *arg);
 bool peer_may_send(const struct peer *p);
 
 /* peer_session.c: sends until the pair's state or its stage of being filled
- * changes (0), or -errno. */
+ * changes (0), the peer refused something and with it the connection (1), or
+ * -errno. */
 int peer_session(struct peer *p);
 /* Are there older files in the catalogue that it was not given? */
 bool peer_is_walking(const struct peer *p);
@@ -260,11 +266,14 @@ int fill_step(struct peer *p);
 int fill_position(struct peer *p, struct peer_row *row);
 
 /* --- peer_repair.c --- */
-/* With nothing under way: what was not taken. */
+/* With nothing under way: what was not taken. 1: the peer closes the
+ * connection now, as it does after 22. */
 int repair_fixes(struct peer *p);
-/* What is parked and due. */
+/* What is parked and due; as above. */
 int repair_parked(struct peer *p);
-/* The peer that all of them refuse just now. */
+/* Does it say that the peer as a whole can take nothing? */
 bool status_of_peer(int status);
+/* Tells of it. */
+void peer_refused(struct peer *p, int status, const char *name);
 
 #endif

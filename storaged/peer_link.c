@@ -21,6 +21,23 @@
 #define PROBES    4
 #define PROBE_MS  100 /* and four times what the first answer took */
 #define LOW_WATER (LINK_WINDOW / 2)
+#define LAST_MS   200 /* for what a peer said before it closed */
+
+static int parse(struct peer *p);
+
+/* A peer may refuse content before it has all of it, and close. */
+static void hear_last_words(struct peer *p)
+{
+	struct peer_link *l = &p->link;
+	ssize_t got;
+
+	do {
+		got = client_recv_soon(l->client, l->in + l->in_n,
+		    LINK_IN - l->in_n, LAST_MS);
+		if (got > 0)
+			l->in_n += (size_t)got;
+	} while (got > 0 && parse(p) == 0);
+}
 
 static int died(struct peer *p, int rc)
 {
@@ -147,6 +164,14 @@ void link_close(struct peer *p)
 	l->asking = false;
 }
 
+/* Nothing more can be sent. */
+static int failed(struct peer *p, int rc)
+{
+	if (!p->link.dead && rc != -ECANCELED)
+		hear_last_words(p);
+	return died(p, rc);
+}
+
 int link_flush(struct peer *p)
 {
 	struct peer_link *l = &p->link;
@@ -157,10 +182,20 @@ int link_flush(struct peer *p)
 	if (l->out_n > 0)
 		rc = client_send(l->client, l->out, l->out_n);
 	l->out_n = 0;
-	return rc < 0 ? died(p, rc) : 0;
+	return rc < 0 ? failed(p, rc) : 0;
 }
 
 /* --- replies --- */
+
+/* For when the connection is lost with it. */
+static void note_refusal(struct peer *p, const struct sent *s, int status)
+{
+	const bool refused = status_of_peer(status);
+
+	if (refused)
+		p->refused_item = s->item;
+	p->refused = refused ? status : 0;
+}
 
 static void take_one(struct peer *p, int status, const uint8_t *body, size_t n)
 {
@@ -173,6 +208,7 @@ static void take_one(struct peer *p, int status, const uint8_t *body, size_t n)
 	 * (op.c, count_replica): another one follows when it is repaired. */
 	if (status != 0 && status != EEXIST && status != ENOENT)
 		l->named = false;
+	note_refusal(p, s, status);
 	if (s->asked)
 		l->status = status;
 	else
@@ -291,7 +327,7 @@ int link_put(struct peer *p, const void *bytes, size_t n)
 		rc = link_flush(p);
 		if (rc == 0)
 			rc = client_send(l->client, bytes, n);
-		return rc < 0 ? died(p, rc) : 0;
+		return rc < 0 ? failed(p, rc) : 0;
 	}
 	at = link_space(p, n);
 	if (!at)
@@ -307,5 +343,5 @@ int link_send_file(struct peer *p, int fd, uint64_t at, uint64_t n)
 
 	if (rc == 0)
 		rc = client_send_file(p->link.client, fd, (off_t)at, n);
-	return rc < 0 ? died(p, rc) : 0;
+	return rc < 0 ? failed(p, rc) : 0;
 }

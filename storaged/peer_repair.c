@@ -6,7 +6,8 @@
  *
  * A status that says something about the peer as a whole (disk full, read
  * only) is waited for. Any other says something about this file: the file is
- * parked and tried again later, so that the others do not wait for it.
+ * parked and tried again later, so that the others do not wait for it. One that
+ * may be either is waited for a while.
  *
  * Results here: 0 done, positive: an errno about this file (the peer's or
  * ours), negative: the connection is lost, or the wait was ended.
@@ -22,19 +23,32 @@
 #include "meta/event.h"
 #include "proto/msg.h"
 
-#define STALL_MAX_MS   30000
+#define STALL_MAX_MS   5000 /* a connection at rest for longer may be closed */
+#define STALLS         5    /* of what may be the file's own trouble */
 #define PARKED_AT_ONCE 64
 #define MUCH_TRIED     10
 
 bool status_of_peer(int status)
 {
-	return status == ENOSPC || status == EROFS || status == EACCES ||
-	       status == EAGAIN || status == EBUSY;
+	return status == ENOSPC || status == EDQUOT || status == EROFS;
+}
+
+static bool is_of_either(int status)
+{
+	return status == EACCES || status == EAGAIN || status == EBUSY;
+}
+
+void peer_refused(struct peer *p, int status, const char *name)
+{
+	peer_error(p, status, "%s: refused with %s; tried again", name,
+	    errstr(-status));
+	peer_save(p, true);
 }
 
 /* The outcome of a request that was put with rc. */
 static int outcome(struct peer *p, int rc)
 {
+	p->ours = rc < 0;
 	if (p->link.dead)
 		return p->link.dead;
 	if (rc < 0)
@@ -156,15 +170,19 @@ static int cure(struct peer *p, const struct peer_fix *f)
 	return rc;
 }
 
+static bool is_worth_a_wait(const struct peer *p, int status, unsigned tries)
+{
+	return !p->ours && (status_of_peer(status) ||
+	                       (is_of_either(status) && tries < STALLS));
+}
+
 static int cure_patiently(struct peer *p, const struct peer_fix *f)
 {
 	int64_t pause = 1000;
 	int rc;
 
-	while (status_of_peer(rc = cure(p, f))) {
-		peer_error(p, rc, "%s: refused with %s; tried again",
-		    f->item.name, errstr(-rc));
-		peer_save(p, true);
+	for (unsigned n = 1; is_worth_a_wait(p, rc = cure(p, f), n); n++) {
+		peer_refused(p, rc, f->item.name);
 		(void)peer_sleep(p, pause, NULL);
 		if (peer_quits(p) || !peer_may_send(p))
 			return -ECANCELED;
@@ -187,6 +205,12 @@ static void park(struct peer *p, const struct peer_item *item, int error,
 	peer_park(p, item, error, errstr(-error), tries);
 }
 
+/* After 22 the peer closes the connection (0.4). */
+static bool is_hung_up(const struct peer *p, int status)
+{
+	return status == EINVAL && !p->ours;
+}
+
 int repair_fixes(struct peer *p)
 {
 	while (p->n_fixes > 0) {
@@ -201,9 +225,10 @@ int repair_fixes(struct peer *p)
 		p->n_fixes--;
 		memmove(p->fixes, p->fixes + 1,
 		    p->n_fixes * sizeof(p->fixes[0]));
-		/* After 22 the peer closes the connection (0.4). */
-		if (rc == EINVAL || dead)
-			return dead ? dead : -ECONNRESET;
+		if (dead)
+			return dead;
+		if (is_hung_up(p, rc))
+			return 1;
 	}
 	return 0;
 }
@@ -240,8 +265,12 @@ static int try_again(struct peer *p, const struct parked_row *row)
 	if (rc == 0)
 		peer_unpark(p, row->name);
 	else if (rc > 0)
-		park(p, &f.item, rc, row->tries + 1);
-	return rc == EINVAL ? -ECONNRESET : rc < 0 ? rc : 0;
+		park(p, &f.item, rc, row->tries);
+	else if (p->link.dead && !p->refused)
+		park(p, &f.item, -rc, row->tries);
+	/* A loss is counted here, not as one of those that follow. */
+	p->suspect.name[0] = 0;
+	return rc < 0 ? rc : is_hung_up(p, rc);
 }
 
 int repair_parked(struct peer *p)
@@ -250,11 +279,14 @@ int repair_parked(struct peer *p)
 	int rc = parked_each(p->log, p->id, clock_wall(), PARKED_AT_ONCE,
 	    copy_parked, &due);
 
-	for (size_t i = 0; i < due.n && rc >= 0; i++) {
+	if (rc < 0)
+		return rc;
+	rc = 0;
+	for (size_t i = 0; i < due.n && rc == 0; i++) {
 		rc = try_again(p, &due.rows[i]);
 		if (peer_quits(p) || !peer_may_send(p))
 			rc = -ECANCELED;
 	}
 	peer_count_parked(p);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

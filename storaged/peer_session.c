@@ -65,6 +65,7 @@ void peer_settle(struct peer *p)
 		p->dirty = true;
 	}
 	if (strcmp(p->acked_name, r->fill_after) > 0) {
+		r->moved = clock_wall();
 		str_copy(r->fill_after, sizeof(r->fill_after), p->acked_name);
 		p->dirty = true;
 	}
@@ -246,9 +247,10 @@ static int look_around(struct peer *p)
 	return (p->parked > 0) == p->link.named || !peer_in_window(p, &ms);
 }
 
-/* What was refused with 22 is parked though its connection is gone. */
-static void end(struct peer *p)
+/* What was refused with 22 is parked though its connection is gone: true. */
+static bool end(struct peer *p)
 {
+	const size_t fixes = p->n_fixes;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < p->n_fixes; i++) {
@@ -267,6 +269,7 @@ static void end(struct peer *p)
 	peer_settle(p);
 	p->n_fixes = 0;
 	peer_save(p, true);
+	return kept < fixes;
 }
 
 int peer_session(struct peer *p)
@@ -282,6 +285,7 @@ int peer_session(struct peer *p)
 	p->page_n = p->page_at = p->n_fixes = 0;
 	p->stuck = false;
 	p->suspect.name[0] = 0;
+	p->refused = 0;
 	p->moved_until = oplog_last(p->log, NULL);
 	while (rc == 0 && look_around(p) == 0 && p->row.filled == filled &&
 	       peer_is_walking(p) == walking) {
@@ -299,6 +303,5 @@ int peer_session(struct peer *p)
 		rc = link_drain(p);
 	if (rc == 0 && p->n_fixes > 0)
 		rc = peer_quits(p) ? 0 : repair(p);
-	end(p);
-	return rc;
+	return end(p) && rc != -ECANCELED ? 1 : rc;
 }
