@@ -673,6 +673,73 @@ def test_what_was_answered_survives_a_kill(fresh):
     assert end_state(other.storage, names_) == state
 
 
+def send_ahead(conn, requests):
+    """All at once; the statuses of those that were answered."""
+    def run():
+        try:
+            conn.send(b"".join(message(cmd, body) for cmd, body in requests))
+        except OSError:
+            pass  # it was killed
+    sender = threading.Thread(target=run)
+    sender.start()
+    found = []
+    try:
+        while len(found) < len(requests):
+            found.append(conn.reply().status)
+            yield found[-1]
+    except (OSError, wire.Closed):
+        pass
+    finally:
+        sender.join()
+
+
+def test_what_is_sent_ahead_leads_to_the_same(fresh):
+    """Operations on many files in turn, none waits for an answer."""
+    made = fresh()
+    node = made.storage
+    stories = [story() for _ in range(20)]
+    steps = [step for turn in zip(*(s[-1] for s in stories)) for step in turn]
+    with node.connect() as conn:
+        assert list(send_ahead(conn, [step[:2] for step in steps])) == \
+            [first for _, _, first, _ in steps]
+        assert list(send_ahead(conn, [step[:2] for step in steps[-40:]])) == \
+            [again for *_, again in steps[-40:]]
+    for *names_, _ in stories:
+        state = end_state(node, names_)
+        assert state[:5] == (None, None, b"01234", b"c\x02d", True)
+        assert state[5:10] == (5, T * 1000, {"c": "d"}, None, None)
+    assert node.unfinished() == []
+
+
+@pytest.mark.limit(180)
+def test_what_was_answered_ahead_survives_a_kill(fresh):
+    made = fresh()
+    node = made.storage
+    data = os.urandom(4096)
+    for until in (1, 300, 900):
+        batch = [peer_name(data) for _ in range(1000)]
+        requests = [(CREATE, create(name, data)) for name in batch]
+        with node.connect() as conn:
+            answers = send_ahead(conn, requests)
+            answered = [next(answers) for _ in range(until)]
+            node.kill()
+            answered += list(answers)
+        assert set(answered) == {0}
+        node.start()
+        for name in batch[:len(answered)]:
+            assert on_disk(node, name) == data
+        with node.connect() as conn:
+            again = list(send_ahead(conn, requests))
+        assert set(again) <= {0, EEXIST} and len(again) == len(batch)
+        assert set(again[:len(answered)]) == {EEXIST}
+        with sqlite3_closing(node.oplog()) as db:
+            rows = db.execute("select name from operation where op = 'C'")
+            known = [row[0] for row in rows]
+        assert sorted(set(known) & set(batch)) == sorted(batch)
+        assert len(known) == len(set(known))
+    assert node.unfinished() == []
+
+
 @pytest.mark.limit(180)
 def test_what_had_no_answer_can_be_sent_again(fresh):
     """Killed at any moment: sending everything again leads to the same."""
@@ -809,6 +876,39 @@ def test_a_peer_gets_through_when_a_call_fails(fresh, durability):
     node.start()
     for names_ in done:
         check_end(node, names_)
+
+
+@pytest.mark.limit(180)
+@pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
+def test_what_fails_in_the_middle_is_answered_in_its_place(fresh):
+    """A file that cannot be made, and a commit of many that fails."""
+    made = fresh(start=False)
+    node = made.storage
+    faults = Faults(node)
+    made.start()
+    data = os.urandom(4096)
+    failed = []
+    for nth in (5, 12, 47, 101, 200, 301, 420):
+        batch = [peer_name(data) for _ in range(100)]
+        todo = dict.fromkeys(batch)
+        with faults.on("all", EIO, nth, every=0, where=node.base):
+            for _ in range(5):
+                requests = [(CREATE, create(name, data)) for name in todo]
+                with node.connect() as conn:
+                    answers = list(send_ahead(conn, requests))
+                assert set(answers) <= {0, EEXIST, EIO}
+                assert len(answers) == len(todo)
+                failed += [a for a in answers if a == EIO]
+                for name, answer in zip(list(todo), answers):
+                    if answer != EIO:
+                        assert on_disk(node, name) == data
+                        del todo[name]
+                if not todo:
+                    break
+        assert not todo
+        for name in batch:
+            assert catalogue(node, name)["size"] == 4096
+    assert failed
 
 
 # --- what FastDFS answered -----------------------------------------------------
