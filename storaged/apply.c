@@ -34,7 +34,7 @@ int apply_begin(struct op_flow *op, struct apply_head head, struct span name)
 	if (op_check_group(op, head.group) < 0 || !has_path(name) ||
 	    op_set_name(op, name, 1, FILE_NAME_MAX) < 0)
 		return -EINVAL;
-	op->replica = true;
+	op_is_replica(op);
 	/* As in file names: seconds up to 2106. */
 	op->time = (uint32_t)head.time;
 	return 0;

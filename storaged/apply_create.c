@@ -28,6 +28,7 @@
 #include "storaged/apply.h"
 #include "storaged/change.h"
 #include "storaged/early.h"
+#include "storaged/gone.h"
 #include "storaged/handlers.h"
 
 #define HEAVY_PIECE 65536
@@ -40,6 +41,19 @@
 #define IS_META  'm' /* metadata of op->name */
 #define IS_KNOWN 'k' /* what comes is here, and not looked at */
 
+/* Was it deleted here? Then the peer is told so, too, or was, and this comes
+ * late. */
+static bool stays_gone(const struct op_flow *op)
+{
+	char file[FILEID_DISK_MAX];
+
+	return gone_for(op->name, op_who(op)) &&
+	       op_disk_path(op, "", file) == 0 &&
+	       faccessat(op->path->data_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) <
+	           0 &&
+	       errno == ENOENT;
+}
+
 /* A new file that is here in the same size is left as it is. */
 static int look(const struct op_flow *op, const char *suffix)
 {
@@ -47,6 +61,8 @@ static int look(const struct op_flow *op, const char *suffix)
 	struct stat sb;
 	int rc = op_disk_path(op, suffix, file);
 
+	if (rc == 0 && stays_gone(op))
+		return -EEXIST;
 	if (rc < 0 || op->handler != &handle_sync_create)
 		return rc;
 	if (fstatat(op->path->data_fd, file, &sb, AT_SYMLINK_NOFOLLOW) < 0)
@@ -143,6 +159,8 @@ static int whole_step(struct op_flow *op)
 
 	if (rc < 0)
 		return rc;
+	if (stays_gone(op))
+		return -EEXIST;
 	fd = openat(op->path->data_fd, file,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "proto/wire.h"
+#include "storaged/gone.h"
 #include "storaged/handlers.h"
 #include "storaged/redo.h"
 
@@ -28,6 +29,19 @@ void op_set_peer(struct op_flow *op, const char *id)
 	struct op_conn *data = conn_data(op->conn);
 
 	str_copy(data->peer, sizeof(data->peer), id);
+}
+
+void op_is_replica(struct op_flow *op)
+{
+	const struct op_conn *data = conn_data(op->conn);
+
+	op->replica = true;
+	str_copy(op->by, sizeof(op->by), data->peer);
+}
+
+const char *op_who(const struct op_flow *op)
+{
+	return op->replica ? op->by : GONE_OWN;
 }
 
 static struct op_flow *op_new(struct conn *c)

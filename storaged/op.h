@@ -56,6 +56,7 @@ struct op_flow {
 	/* A peer's (replica): done there already, at that time (unix). Such an
 	 * operation is recorded and counted, but not sent on. */
 	int64_t time;
+	char by[STORAGE_ID_SIZE + 1]; /* its id, "" when it has not said */
 	bool replica;
 	bool has_hold;
 	bool keep; /* the piece is needed when content() has returned */
@@ -116,6 +117,11 @@ extern const struct conn_app op_app;
 struct op_flow *op_of(struct conn *c);
 /* From now on the operations on this connection count for that peer. */
 void op_set_peer(struct op_flow *op, const char *id);
+/* It was done by a peer before. */
+void op_is_replica(struct op_flow *op);
+/* Who has done it, for gone.h: a peer's id ("" when it has not said), or
+ * GONE_OWN. */
+const char *op_who(const struct op_flow *op);
 
 /* NULL: not a command of ours. handlers.h */
 const struct handler *handler_of(uint8_t command);

@@ -73,6 +73,9 @@ static int make_same(struct peer *p, const struct peer_item *item)
 	if (!file_exists(p, item->name))
 		return make_gone(p, item);
 	rc = outcome(p, put_file(p, CMD_sync_update, item));
+	/* It was deleted there (gone.h): that has a row of its own. */
+	if (rc == EEXIST)
+		return 0;
 	return rc == ENOENT && !file_exists(p, item->name) ? make_gone(p, item)
 	                                                   : rc;
 }

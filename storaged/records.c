@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "meta/names.h"
+#include "storaged/gone.h"
 #include "storaged/handover.h"
 #include "storaged/rebuild.h"
 #include "storaged/recover.h"
@@ -133,6 +134,8 @@ int records_start_log(struct storage *st, bool (*stop)(void), char *err,
 	if (rc < 0)
 		goto close_log;
 	rc = recover(st, log, err, cap);
+	if (rc == 0)
+		rc = gone_load(log);
 	if (rc == 0)
 		rc = mark_running(log);
 	if (rc == 0)

@@ -14,6 +14,7 @@
 
 #include "proto/msg.h"
 #include "storaged/change.h"
+#include "storaged/gone.h"
 #include "storaged/handlers.h"
 
 /* op->flag: what the name turned out to be. */
@@ -82,6 +83,8 @@ static int remove_step(struct op_flow *op)
 
 static void remove_answer(struct op_flow *op)
 {
+	if (op->rc == 0 && op->flag != IS_META)
+		gone_note(op->name, op_who(op));
 	if (op->rc < 0)
 		op_not_applied(op);
 	else if (!op->replica)
@@ -103,6 +106,9 @@ static void remove_commit(struct op_flow *op)
 	struct op *row = &op->log.op;
 
 	if (op->rc < 0) {
+		/* It may be still on its way from another peer. */
+		if (op->replica && op->rc == -ENOENT && !names_metadata(op))
+			gone_note(op->name, op_who(op));
 		op_reply(op, op->rc, NULL, 0);
 		return;
 	}

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "storaged/change.h"
+#include "storaged/gone.h"
 #include "storaged/handlers.h"
 
 static const char *old_name(const struct op_flow *op)
@@ -133,6 +134,10 @@ static void rename_answer(struct op_flow *op)
 {
 	struct op *row = &op->log.op;
 
+	if (op->rc == 0) {
+		gone_note(old_name(op), op_who(op));
+		gone_forget(new_name(op));
+	}
 	if (op->rc == 0 && op->replica) {
 		attr_settle(op);
 		return;

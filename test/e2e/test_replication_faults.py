@@ -7,6 +7,9 @@ import wire
 from agree import wait_agree
 from faults import ENOSPC, EIO, LIBRARY, Faults
 from harness import sqlite3_closing, wait_until
+from test_sync_receive import (APPEND, CREATE, HELLO, REMOVE, UPDATE, ask,
+                               create, peer_name, remove, write)
+from wire import pad
 
 EACCES = 13
 
@@ -102,3 +105,65 @@ def test_a_rename_that_the_peer_cannot_do_leaves_no_old_name(farms):
     wait_until(lambda: not parked(one), 60, "no longer parked")
     appears(other, new)
     wait_agree([one, other])
+
+
+# --- what was deleted comes late ----------------------------------------------
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("size", [9, 300000])
+def test_a_file_that_was_deleted_here_is_not_stored_again(fresh, size, killed):
+    """A peer has had no answer for it, and sends it again."""
+    node = fresh().storage
+    name, data = peer_name(b"x" * size), b"x" * size
+    with node.connect() as conn:
+        assert ask(conn, CREATE, create(name, data)) == 0
+        assert ask(conn, CREATE, create(name + "-m", b"a\x02b")) == 0
+        conn.delete(name)
+    if killed:
+        node.kill()
+        node.start()
+    with node.connect() as conn:
+        assert ask(conn, CREATE, create(name, data)) == 17
+        assert ask(conn, UPDATE, create(name, data)) == 17
+        assert ask(conn, UPDATE, create(name + "-m", b"a\x02b")) == 17
+        assert ask(conn, APPEND, write(name, size, b"more")) == 2
+        assert not node.path_of(name).exists()
+        assert not node.path_of(name + "-m").exists()
+
+
+def test_a_file_that_was_deleted_before_it_came_is_not_stored(fresh):
+    """Of three members the second was quicker than the first."""
+    node = fresh().storage
+    name = peer_name(b"late")
+    with node.connect() as first, node.connect() as second:
+        for conn, ip in (first, "10.88.0.21"), (second, "10.88.0.22"):
+            assert ask(conn, HELLO, pad(ip, 16)) == 0
+        assert ask(second, REMOVE, remove(name)) == 2
+        assert ask(first, CREATE, create(name, b"late")) == 17
+        assert not node.path_of(name).exists()
+
+
+def test_a_slave_that_was_deleted_may_come_again(fresh):
+    node = fresh().storage
+    name = peer_name(b"master", tail="001_small.jpg")
+    with node.connect() as conn:
+        for data in (b"one", b"other"):
+            assert ask(conn, CREATE, create(name, data)) == 0
+            assert node.path_of(name).read_bytes() == data
+            assert ask(conn, REMOVE, remove(name)) == 0
+
+
+def test_a_delete_here_and_an_append_there_end_as_deleted(farms):
+    """Both while they could not reach one another."""
+    one, other, _ = pair(farms, [])
+    with one.connect() as conn, other.connect() as there:
+        name = conn.upload_appender(b"first")
+        appears(other, name)
+        other.pause()
+        conn.append(name, b"more")
+        one.pause()
+        other.go_on()
+        there.delete(name)
+        one.go_on()
+    wait_agree([one, other])
+    assert not one.path_of(name).exists()
