@@ -145,6 +145,8 @@ static int redo_meta(struct stores *s, const struct op *op)
 	close(fd);
 	if (rc == 0 && renameat(p->data_fd, temp, p->data_fd, file) < 0)
 		rc = -errno;
+	if (rc < 0)
+		(void)unlinkat(p->data_fd, temp, 0);
 	return rc < 0 ? rc : 1;
 }
 

@@ -139,8 +139,10 @@ static void tell_end(const struct attempt *a, bool lost)
 		log_error("redo_lost", "name=%s: %s", e->name, text);
 	else
 		log_info("redone", "name=%s: %s", e->name, text);
-	catalogue_event(a->st->catalogue, lost ? "FD-APPLY-02" : "FD-APPLY-01",
-	    lost ? EVENT_CRIT : EVENT_INFO, e->name, text);
+	if (a->st->catalogue)
+		catalogue_event(a->st->catalogue,
+		    lost ? "FD-APPLY-02" : "FD-APPLY-01",
+		    lost ? EVENT_CRIT : EVENT_INFO, e->name, text);
 }
 
 int redo_carry_out(struct storage *st, struct redo_log *log,

@@ -216,17 +216,17 @@ def test_a_restart_applies_what_was_recorded(private):
     assert not node.unfinished()
 
 
-def test_after_a_failed_change_the_next_one_counts(private):
+def test_after_a_failed_change_the_next_one_comes_after_it(private):
     node, faults = private.storage, private.faults
     with node.connect() as conn:
         name = conn.upload_appender(SMALL)
         with faults.on("pwrite", EIO, short=1):
-            conn.fails(wire.APPEND, wire.append_body(name, b"lost"), EIO)
+            conn.fails(wire.APPEND, wire.append_body(name, b"late"), EIO)
         conn.append(name, b" and more")
         conn.append(name, b" of it")
     restarted(private)
     with node.connect() as conn:
-        assert conn.download(name) == SMALL + b" and more of it"
+        assert conn.download(name) == SMALL + b"late and more of it"
 
 
 @pytest.mark.parametrize("with_meta", [False, True])

@@ -56,6 +56,7 @@ static void site_close(struct site *t)
 {
 	store_close(&t->s);
 	db_close(t->log);
+	free(t->r.left);
 }
 
 /* A name as this daemon makes it, made at that time. */
@@ -137,6 +138,7 @@ static void recover(struct site *t)
 {
 	const struct recover_from from = { t->since, 0x0100000a };
 
+	free(t->r.left);
 	assert_int_equal(recover_run(&t->s, t->log, &from, &t->r), 0);
 }
 
@@ -528,6 +530,61 @@ static void test_staged_content_that_is_not_whole_is_kept_and_told(void **state)
 	site_close(&t);
 }
 
+static void test_what_is_left_is_told_by_name(void **state)
+{
+	char a[FILEID_NAME_LEN + 1];
+	char b[FILEID_NAME_LEN + 1];
+	struct site t;
+
+	site_open(&t, state);
+	new_name(&t, t.now, true, a);
+	new_name(&t, t.now, false, b);
+	/* A directory in its place refuses each. */
+	assert_int_equal(mkdirat(t.data, a + 4, 0755), 0);
+	stage(&t, a, OP_APPEND, "=45", 4, "45");
+	row_of(&t, OP_DELETE, b);
+	row_of(&t, OP_DELETE, a);
+	row(&t, (struct op){ .code = OP_TRUNCATE,
+	            .name = span_of("M00/01/01/missing"),
+	            .size = 3 });
+	recover(&t);
+	assert_int_equal(t.r.failed, 2);
+	assert_int_equal(t.r.left[0].seq, 3);
+	assert_string_equal(t.r.left[0].name, a);
+	assert_string_equal(t.r.left[0].other, "");
+	assert_int_equal(t.r.left[0].error, -EISDIR);
+	assert_string_equal(t.r.left[1].name, "M00/01/01/missing");
+	assert_int_equal(t.r.left[1].error, -ENODATA);
+	site_close(&t);
+}
+
+static void test_lost_content_of_a_refused_change_is_told(void **state)
+{
+	char a[FILEID_NAME_LEN + 1];
+	char b[FILEID_NAME_LEN + 1];
+	char c[FILEID_NAME_LEN + 1];
+	struct site t;
+
+	site_open(&t, state);
+	uploaded(&t, true, "0123", a);
+	uploaded(&t, true, "012345", b);
+	uploaded(&t, true, "0123", c);
+	stage(&t, c, OP_APPEND, ".incoming/1", 4, "45");
+	assert_int_equal(unlinkat(t.data, ".incoming/1", 0), 0);
+	/* Not refused, so it was applied before its content went. */
+	recover_to(&t, 0);
+	stage(&t, a, OP_APPEND, ".incoming/1", 4, "45");
+	stage(&t, b, OP_APPEND, ".incoming/2", 4, "45");
+	assert_int_equal(unlinkat(t.data, ".incoming/1", 0), 0);
+	assert_int_equal(unlinkat(t.data, ".incoming/2", 0), 0);
+	assert_int_equal(db_mark_set(t.log, MARK_UNAPPLIED, "5"), 0);
+	recover(&t);
+	assert_int_equal(t.r.failed, 1);
+	assert_string_equal(t.r.left[0].name, a);
+	assert_int_equal(t.r.left[0].error, -ENODATA);
+	site_close(&t);
+}
+
 static void test_new_file_without_a_row_is_an_orphan(void **state)
 {
 	char known[FILEID_NAME_LEN + 1];
@@ -735,6 +792,8 @@ int main(void)
 		scratch_test(test_content_without_a_row_is_dropped),
 		scratch_test(
 		    test_staged_content_that_is_not_whole_is_kept_and_told),
+		scratch_test(test_what_is_left_is_told_by_name),
+		scratch_test(test_lost_content_of_a_refused_change_is_told),
 		scratch_test(test_new_file_without_a_row_is_an_orphan),
 		scratch_test(test_whole_new_file_without_a_row_gets_one),
 		scratch_test(
