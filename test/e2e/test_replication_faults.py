@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Replication where something is refused, unreadable, or in the way."""
 
+import shutil
+
 import pytest
 
 import wire
@@ -167,3 +169,59 @@ def test_a_delete_here_and_an_append_there_end_as_deleted(farms):
         one.go_on()
     wait_agree([one, other])
     assert not one.path_of(name).exists()
+
+
+# --- members that come back -----------------------------------------------------
+
+def test_a_member_that_comes_back_empty_is_filled_by_all(farms):
+    """The same address, and nothing on its disk."""
+    made = farms(storages=["ours", "ours", "ours"])
+    one, two, three = made.storages
+    for node in made.storages:
+        with node.connect() as conn:
+            for i in range(20):
+                conn.upload(b"%d" % i)
+            conn.set_meta(conn.upload(b"with"), wire.pack_meta({"a": "b"}))
+            gone = conn.upload(b"gone")
+            grown = conn.upload_appender(b"grows")
+            conn.append(grown, b" more")
+            conn.delete(gone)
+    wait_agree(made.storages)
+    three.stop()
+    shutil.rmtree(three.base / "meta")
+    shutil.rmtree(three.base / "data")
+    for path in three.paths:
+        shutil.rmtree(path / "data")
+    with two.connect() as conn:
+        conn.upload(b"while it was away")
+    three.start(60)
+    with one.connect() as conn:
+        conn.upload(b"now it is back")
+    wait_agree(made.storages, deadline=60)
+
+
+def test_appends_on_both_sides_of_a_cut_can_be_seen(farms):
+    """Nobody can say which one is right, but verify says that they differ."""
+    made = farms(storages=["ours", "ours"])
+    one, other = made.storages
+    with one.connect() as conn:
+        name = conn.upload_appender(b"first")
+        appears(other, name)
+        wait_agree([one, other])
+        other.stop()
+        conn.append(name, b"one")
+    one.stop()
+    other.start(30)
+    with other.connect() as conn:
+        conn.append(name, b"two")
+    one.start(30)
+    with one.connect() as conn:
+        appears(other, conn.upload(b"after it"))
+    with other.connect() as conn:
+        appears(one, conn.upload(b"after it, too"))
+    out = made.tool("fdfs-meta", "verify", "--peers", one.conf_path,
+                    deadline=60)
+    text = (out.stdout + out.stderr).decode()
+    assert one.path_of(name).read_bytes() == b"firstone"
+    assert other.path_of(name).read_bytes() == b"firsttwo"
+    assert out.returncode != 0 and name in text
