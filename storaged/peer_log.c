@@ -20,7 +20,10 @@
  * A row about a file that we no longer have is passed over; what took the file
  * away has a row later on. If that is a rename, the rename would move on what
  * was never brought up to date: so after such a row the file is sent whole
- * after every rename that the log held then (moved_until).
+ * after every rename that the log held then (moved_until). The same rename
+ * would move on what the peer has refused before: so a rename is sent when
+ * everything before it was answered and repaired, and while something is
+ * parked the file is sent whole after it.
  */
 #include "storaged/peer.h"
 
@@ -205,6 +208,13 @@ static int send_moved_meta(struct peer *p, const struct peer_item *item)
 	return file_exists(p, old.name) ? 0 : put_delete(p, &old);
 }
 
+/* false: what the peer has refused is repaired first. */
+static bool is_answered(struct peer *p)
+{
+	p->stuck = link_drain(p) < 0 || p->n_fixes > 0;
+	return !p->stuck;
+}
+
 static int send_rename(struct peer *p, const struct peer_op *op,
     struct peer_item *item)
 {
@@ -214,7 +224,8 @@ static int send_rename(struct peer *p, const struct peer_op *op,
 	str_copy_span(item->other, sizeof(item->other),
 	    (struct span){ op->extra, op->extra_n });
 	str_copy(old.name, sizeof(old.name), item->other);
-	if (!is_settled(p, item->name) || !is_settled(p, item->other))
+	if (!is_settled(p, item->name) || !is_settled(p, item->other) ||
+	    !is_answered(p))
 		return 0;
 	if (!file_exists(p, item->name)) {
 		/* moved on or deleted: that has its row */
@@ -224,7 +235,7 @@ static int send_rename(struct peer *p, const struct peer_op *op,
 		return put_delete(p, &old);
 	}
 	rc = put_rename(p, item);
-	if (rc == 0 && op->seq <= p->moved_until)
+	if (rc == 0 && (op->seq <= p->moved_until || p->parked > 0))
 		rc = put_file(p, CMD_sync_update, item);
 	return rc < 0 ? rc : send_moved_meta(p, item);
 }
@@ -379,8 +390,10 @@ int log_step(struct peer *p)
 	/* What was not taken is repaired before more is sent. */
 	while (p->page_at < p->page_n && p->n_fixes == 0) {
 		rc = treat(p, &p->page[p->page_at]);
-		if (rc < 0 || p->stuck)
+		if (rc < 0)
 			return rc;
+		if (p->stuck)
+			return p->n_fixes > 0;
 		p->page_at++;
 		if (p->link.window == 1)
 			break;

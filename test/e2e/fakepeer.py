@@ -185,6 +185,13 @@ class FakeStorage:
             if data is None or len(data) != at:
                 return wire.ENOENT, b""
             files[name] = data + body[-n:]
+        elif cmd == RENAME:
+            old = body[36 + len(name):].decode()
+            if name in files:
+                return wire.EEXIST, b""
+            if old not in files:
+                return wire.ENOENT, b""
+            files[name] = files.pop(old)
         elif cmd not in (HELLO, wire.ACTIVE_TEST):
             return wire.EOPNOTSUPP, b""
         return 0, b""

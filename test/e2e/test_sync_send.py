@@ -4,12 +4,15 @@
 import random
 import shutil
 import sqlite3
+import threading
 import time
 
 import pytest
 
 import wire
 from agree import wait_agree
+from fakepeer import RENAME, TRUNCATE, UPDATE, FakeStorage
+from faults import EIO
 from harness import sqlite3_closing, wait_until
 
 pytestmark = pytest.mark.ours
@@ -176,3 +179,28 @@ def test_a_rest_after_each_operation_is_kept(farms):
     for name in names:
         appears(other, name)
     assert time.monotonic() - since > 0.8
+
+
+def test_what_is_parked_before_a_rename_comes_after_it(farms):
+    """The peer renames a file that it has not brought up to date."""
+    made = farms()
+    one = made.storage
+
+    def rule(cmd, _):
+        late = cmd in (TRUNCATE, UPDATE) and not renamed.is_set()
+        return EIO if late else None
+
+    renamed = threading.Event()
+    with FakeStorage(made, rule=rule) as peer:
+        wait_until(lambda: peer.status() == wire.ACTIVE, 30, "ACTIVE")
+        with one.connect() as conn:
+            old = conn.upload_appender(b"first")
+            wait_until(lambda: old in peer.files, 10, "it is there")
+            conn.truncate(old, 2)
+            wait_until(lambda: parked(one), 10, "parked")
+            renamed.set()
+            new = conn.done(wire.REGENERATE, old.encode())[16:].decode()
+        wait_until(lambda: peer.files.get(new) == b"fi", 15, "as it is")
+        wait_until(lambda: old not in peer.files, 15, "the old one is gone")
+        wait_until(lambda: not parked(one), 15, "nothing is parked")
+        assert RENAME in [request.cmd for request in peer.seen]
