@@ -18,7 +18,7 @@ import netns
 from agree import wait_agree
 from farm import Farm
 from faults import EIO, ENOSPC, LIBRARY, Faults
-from harness import sqlite3_closing
+from harness import sqlite3_closing, wait_until
 from mixload import Load
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "40"))
@@ -48,6 +48,7 @@ class Chaos:
         self.network = made.network
         self.faults = {node: Faults(node) for node in made.storages}
         self.undo = []  # (when, what undoes it, what it concerns)
+        self.launches = {node.launch for node in made.daemons}
         self.began = time.monotonic()
         self.told = []
 
@@ -145,30 +146,34 @@ class Chaos:
         for node in nodes:
             node.launch()
 
-    def heal_disks(self):
-        """Of a change that a disk refused the log says what helps."""
-        for node in self.made.storages:
-            with sqlite3_closing(node.oplog()) as log:
-                refused = log.execute("select value from mark where key = "
-                                      "'unapplied'").fetchone()
-            if refused and refused[0]:
-                self.tell(f"restart {node.base.name}, whose disk refused")
-                node.restart()
-
     # --- the run ---
 
     def heal_due(self, everything=False):
-        for item in list(self.undo):
+        # Disks before programs.
+        for item in sorted(self.undo, key=lambda it: it[1] in self.launches):
             if everything or item[0] <= time.monotonic():
                 self.undo.remove(item)
                 item[1]()
 
+    def begins_on_bad_disk(self, node):
+        """A storage that says why it does not start is started again, as
+        by who watches over services."""
+        said = node.stderr_text().splitlines()[-1:]
+        if node.process.poll() != 1 or not said or \
+                "start_failed" not in said[0] or \
+                not said[0].endswith(": Input/output error"):
+            return False
+        self.tell(f"{node.base.name} does not start: {said[0][-90:]}")
+        self.later(0.5, (node,), node.launch)
+        return True
+
     def sound(self):
         """Nobody ended by himself."""
         for node in self.made.daemons:
-            assert node.alive() or self.busy(node), (
-                f"{node.base.name} ended with {node.process.poll()}: "
-                f"{node.stderr_text()[-2000:]}")
+            assert node.alive() or self.busy(node) or \
+                self.begins_on_bad_disk(node), (
+                    f"{node.base.name} ended with {node.process.poll()}: "
+                    f"{node.stderr_text()[-2000:]}")
 
     def run(self, seconds):
         actions = [getattr(self, name) for name in FAULTS]
@@ -189,10 +194,20 @@ def events(node):
                 f"{row['text']}" for row in db.execute("select * from events")]
 
 
+def waits_for_disk(node):
+    """The first row that a disk has refused and not yet taken."""
+    with sqlite3_closing(node.oplog()) as log:
+        row = log.execute("select value from mark where key = 'unapplied'"
+                          ).fetchone()
+    return row and row[0]
+
 
 def settled(made, model):
     """Everything is where it must be, and everybody says so."""
     made.wait_active(60)
+    for node in made.storages:
+        wait_until(lambda at=node: not waits_for_disk(at), 60,
+                   f"{node.base.name} has done what its disk refused")
     wait_agree(made.storages, model, DRAIN)
     agree.verify_ours(made, made.storages)
     for node in made.storages:
@@ -218,7 +233,6 @@ def one_run(seed, namespaces):
         chaos.tell(f"healed: {load.model}")
         for node in made.daemons:
             assert node.alive(), f"{node.base.name} is not there"
-        chaos.heal_disks()
         settled(made, load.model)
         chaos.tell("everything agrees")
         made.sound()
