@@ -352,6 +352,19 @@ static enum status print_files(const struct lag *l, struct out *out,
 
 /* --- runs ---------------------------------------------------------------- */
 
+/* Who is being filled waits for more than any pair shows. */
+static void print_recoveries(const struct lag *l)
+{
+	char text[RECOVERY_TEXT_SIZE];
+	char safe[4 * sizeof(text)];
+
+	for (size_t i = 0; i < l->n_recoveries; i++) {
+		recovery_text(&l->recoveries[i], text, sizeof(text));
+		str_escape(safe, sizeof(safe), text, strlen(text));
+		puts(safe);
+	}
+}
+
 static enum status print_once(struct cli *cli, const struct lag_options *o,
     struct source *s, bool again)
 {
@@ -363,6 +376,8 @@ static enum status print_once(struct cli *cli, const struct lag_options *o,
 	    lag_load(s, cli->n_words > 0 ? cli->words[0] : NULL, &l);
 
 	how.no_header = how.no_header || (again && !out_for_people(&how));
+	if (out_for_people(&how) && !o->files)
+		print_recoveries(&l);
 	if (st == STATUS_OK || st == STATUS_PART)
 		st = err_worse(st,
 		    out_open(&how, o->files ? &file_layout : &layout, &out));

@@ -14,6 +14,7 @@
 #include "cli/cluster.h"
 #include "cli/dbs.h"
 #include "cli/meta.h"
+#include "meta/recovery.h"
 
 #define MB              1048576
 #define STORAGE_ACTIVE  7
@@ -60,7 +61,7 @@ enum {
 
 static const struct out_column columns[] = {
 	{ "severity", OUT_TEXT, OUT_KEEP, 0, "ok, WARN or CRIT" },
-	{ "kind", OUT_TEXT, 0, 4, "tracker, group or storage" },
+	{ "kind", OUT_TEXT, 0, 4, "tracker, group, storage or path" },
 	{ "subject", OUT_TEXT, OUT_KEEP, 0, "which one" },
 	{ "state", OUT_TEXT, 0, 1, "its state" },
 	{ "problem", OUT_TEXT, OUT_CUT, 1, "what is wrong" },
@@ -215,6 +216,27 @@ static void check_all(const struct cluster *c, int64_t age, struct findings *f)
 		check_storage(&c->storages[i], f, now);
 	for (size_t i = 0; i < f->n; i++)
 		f->count[f->items[i].severity]++;
+}
+
+/* A log that was named may tell of a store path that is being filled. */
+static enum status check_log(void *arg, struct db *log, const char *path)
+{
+	struct findings *f = arg;
+	char text[RECOVERY_TEXT_SIZE];
+	char subject[64];
+	struct recovery r;
+	struct finding *n;
+	const int rc = recovery_read(log, &r);
+
+	if (rc <= 0)
+		return rc < 0 ? dbs_fail(path, log, rc) : STATUS_OK;
+	snprintf(subject, sizeof(subject), "%s/%s/M%02X", r.group, r.id,
+	    r.path);
+	n = add(f, "path", subject);
+	n->state = "recovering";
+	blame(n, WARN, "%s", recovery_text(&r, text, sizeof(text)));
+	f->count[WARN]++;
+	return STATUS_OK;
 }
 
 static struct out_cell mb_cell(int64_t mb)
@@ -396,6 +418,7 @@ enum status meta_run_status(struct cli *cli, const void *options)
 	struct cluster c;
 	struct source s;
 	struct out *out;
+	size_t logs;
 	enum status st;
 
 	if (cli->out.list_columns)
@@ -408,6 +431,10 @@ enum status meta_run_status(struct cli *cli, const void *options)
 		if (!s.db_given)
 			cluster_load_trackers(&s, &c);
 		check_all(&c, from.age_s, &f);
+		if (s.db_given)
+			st = dbs_each_log(&s, check_log, &f, &logs);
+	}
+	if (st == STATUS_OK) {
 		if (out_for_people(&cli->out) && !o->problems)
 			summarize(&c, &f, &from);
 		st = print_rows(cli, &f, o, &from);

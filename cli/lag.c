@@ -57,11 +57,27 @@ static int take_pair(void *arg, const struct pair *from)
 	return 0;
 }
 
+static int take_recovery(struct lag *l, struct db *log)
+{
+	struct recovery r;
+	int rc = recovery_read(log, &r);
+
+	if (rc != 1)
+		return rc;
+	l->recoveries = xrealloc(l->recoveries, l->n_recoveries + 1,
+	    sizeof(*l->recoveries));
+	l->recoveries[l->n_recoveries++] = r;
+	return 0;
+}
+
 static enum status read_log(void *arg, struct db *log, const char *path)
 {
 	struct lag *l = arg;
 	struct reading r = { l, add_source(l, path, 0) };
-	const int rc = pairs_each(log, l->at, take_pair, &r);
+	int rc = pairs_each(log, l->at, take_pair, &r);
+
+	if (rc >= 0)
+		rc = take_recovery(l, log);
 
 	if (rc == -ENOTSUP)
 		return err_say((struct err){ .status = STATUS_NO_SOURCE,
@@ -266,6 +282,7 @@ void lag_free(struct lag *l)
 {
 	for (size_t i = 0; i < l->n_sources; i++)
 		free(l->names[i]);
+	free(l->recoveries);
 	free(l->names);
 	free(l->sources);
 	free(l->pairs);

@@ -10,6 +10,7 @@
 #include "cli/out.h"
 #include "cli/source.h"
 #include "meta/pairs.h"
+#include "meta/recovery.h"
 
 struct lag_pair {
 	char group[PAIR_GROUP_SIZE];
@@ -26,6 +27,8 @@ struct lag {
 	struct lag_pair *pairs;
 	size_t n;
 	wall_t at;
+	struct recovery *recoveries; /* of the logs; under way */
+	size_t n_recoveries;
 	/* where it comes from */
 	struct out_source *sources;
 	size_t n_sources;

@@ -21,7 +21,7 @@ static int failed(struct db *db)
 }
 
 /* Without storage ids a storage is called by its address. */
-static void read_names(struct db *log, struct pair *p)
+void pairs_owner(struct db *log, struct pair *p)
 {
 	char ips[128] = "";
 	char state[16] = "";
@@ -123,7 +123,7 @@ static int read_pairs(struct reading *r, wall_t now)
 
 	if (!rc && version < 2)
 		return -ENOTSUP;
-	read_names(r->log, &r->pair);
+	pairs_owner(r->log, &r->pair);
 	if (!rc)
 		rc = read_arrival(r->log, now, &r->pair.arrival);
 	return rc ? rc : peers_each(r->log, read_one, r);

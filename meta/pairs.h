@@ -29,6 +29,9 @@ struct pair {
 int pairs_each(struct db *log, wall_t now,
     int (*each)(void *arg, const struct pair *p), void *arg);
 
+/* Whose log it is: group, from and stopped; the rest is left alone. */
+void pairs_owner(struct db *log, struct pair *p);
+
 struct pair_file {
 	const char *name; /* remote name */
 	enum op_code op;  /* D when that is the last, else the first */

@@ -24,6 +24,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "meta/event.h"
+#include "meta/recovery.h"
 #include "storaged/beat_impl.h"
 #include "storaged/rebuild_impl.h"
 
@@ -150,7 +151,7 @@ static int apply_mark(struct write *w, struct db *db)
 {
 	struct mark_write *m = container_of(w, struct mark_write, write);
 
-	return db_mark_set(db, "recovery", m->value);
+	return db_mark_set(db, RECOVERY_MARK, m->value);
 }
 
 void rebuild_progress(struct rebuild *rb, bool ended)
@@ -163,11 +164,13 @@ void rebuild_progress(struct rebuild *rb, bool ended)
 	rb->told = now;
 	snprintf(m.value, sizeof(m.value),
 	    "path=%u state=%s lines=%llu/%llu files=%llu bytes=%llu lost=%llu "
-	    "at=%lld",
+	    "at=%lld%s%s",
 	    rb->path->index, ended ? "done" : "running",
 	    (unsigned long long)rb->lines, (unsigned long long)rb->lines_all,
 	    (unsigned long long)rb->files, (unsigned long long)rb->bytes,
-	    (unsigned long long)rb->lost, (long long)now);
+	    (unsigned long long)rb->lost, (long long)now,
+	    rb->n_sources ? " from=" : "",
+	    rb->n_sources ? rb->sources[0].id : "");
 	(void)writer_call(rb->st->log, &m.write);
 	log_info("recovery", "%s dir=%s", m.value, rb->path->dir);
 }
@@ -195,6 +198,7 @@ static void tell_lost(const struct rebuild *rb)
 
 	if (rb->lost == 0)
 		return;
+	rb->st->lost_files = true;
 	snprintf(text, sizeof(text),
 	    "%llu files of the catalogue are not on the disk and no other "
 	    "storage gives them: they were only here, or were deleted "
@@ -277,6 +281,7 @@ static int bring(struct rebuild *rb)
 		return rc;
 	count_lines(rb);
 	tell_begin(rb);
+	rebuild_progress(rb, false);
 	for (unsigned k = 0; k < rb->flag.lists && rc == 0; k++)
 		rc = rebuild_fetch_files(rb, k);
 	return rc == 0 ? rebuild_fetch_missing(rb) : rc;
@@ -364,10 +369,27 @@ static int run_path(struct storage *st, struct store_path *path,
 	return rc;
 }
 
+/* Earlier starts may have found out. */
+static bool has_lost_files(struct storage *st)
+{
+	char path[4096];
+	char why[DB_ERR_MAX];
+	char text[256] = "";
+	struct db *log;
+
+	snprintf(path, sizeof(path), "%s/meta/storage.db", st->conf.base_path);
+	if (db_open_read(DB_LOG, path, &log, why) < 0)
+		return false;
+	(void)db_mark_get(log, RECOVERY_MARK, text, sizeof(text));
+	db_close(log);
+	return strstr(text, " lost=") && !strstr(text, " lost=0");
+}
+
 int rebuild_run(struct storage *st, bool (*stop)(void), char *err, size_t cap)
 {
 	int rc = 0;
 
+	st->lost_files = has_lost_files(st);
 	if (st->me.first_run || !st->me.sync_old_done)
 		return 0;
 	for (size_t i = 0; i < st->store.n && rc == 0; i++) {

@@ -453,6 +453,18 @@ static int run_list(struct rebuild *rb, FILE *list, const char *mark)
 	return rc;
 }
 
+/* To where an earlier start has come. */
+static void pass_lines(struct rebuild *rb, FILE *list, uint64_t to)
+{
+	char line[REBUILD_LINE_MAX];
+	uint64_t at = 0;
+
+	while (at < to && fgets(line, sizeof(line), list)) {
+		at += strlen(line);
+		rb->lines++;
+	}
+}
+
 int rebuild_fetch_files(struct rebuild *rb, unsigned k)
 {
 	char name[REBUILD_FILE_MAX];
@@ -470,11 +482,8 @@ int rebuild_fetch_files(struct rebuild *rb, unsigned k)
 		return errno == ENOENT ? 0
 		                       : rebuild_say(rb, -errno,
 		                             "a work list cannot be read");
-	rc = 0;
-	if (fseeko(list, (off_t)read_mark(mark), SEEK_SET) < 0)
-		rc = -errno;
-	if (rc == 0)
-		rc = run_list(rb, list, mark);
+	pass_lines(rb, list, read_mark(mark));
+	rc = run_list(rb, list, mark);
 	(void)fclose(list);
 	return rc;
 }

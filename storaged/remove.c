@@ -105,6 +105,13 @@ static void remove_commit(struct op_flow *op)
 {
 	struct op *row = &op->log.op;
 
+	/* The catalogue has files that a lost disk had and nobody gave: they
+	 * may have been deleted elsewhere meanwhile, and this is the news. */
+	if (op->replica && op->rc == -ENOENT && !names_metadata(op) &&
+	    op->ctx->st->lost_files) {
+		op->flag = IS_FILE;
+		op->rc = 0;
+	}
 	if (op->rc < 0) {
 		/* It may be still on its way from another peer. */
 		if (op->replica && op->rc == -ENOENT && !names_metadata(op))

@@ -32,6 +32,8 @@ struct sync {
 	struct sync_file *files;
 	size_t n_files;
 	char error[DB_ERR_MAX];
+	size_t n_recoveries;
+	struct recovery recoveries[SYNC_DBS];
 };
 
 /* storage.db of a base path, in a directory, or beside the file given. */
@@ -103,6 +105,10 @@ static void read_log(struct sync *s, size_t i)
 	if (rc < 0)
 		return;
 	rc = pairs_each(s->logs[i], clock_wall(), take_pair, s);
+	if (rc >= 0)
+		rc = recovery_read(s->logs[i], &s->recoveries[s->n_recoveries]);
+	if (rc > 0)
+		s->n_recoveries++;
 	if (rc >= 0 && s->from[0] && is_sender(s, first))
 		rc = pairs_files(s->logs[i], s->to, SYNC_SCAN, SYNC_FILES,
 		    take_file, s);
@@ -123,7 +129,7 @@ static void sync_run(struct job *job)
 	struct sync *s = container_of(job, struct sync, job);
 
 	s->error[0] = '\0';
-	s->n_pairs = s->n_files = 0;
+	s->n_pairs = s->n_files = s->n_recoveries = 0;
 	for (size_t i = 0; i < s->n; i++)
 		read_log(s, i);
 	job_go_home(job);
@@ -180,6 +186,8 @@ bool sync_take(struct sync *s, struct model *m)
 	str_copy(v->from, sizeof(v->from), s->from);
 	str_copy(v->to, sizeof(v->to), s->to);
 	str_copy(v->error, sizeof(v->error), s->error);
+	v->n_recoveries = s->n_recoveries;
+	memcpy(v->recoveries, s->recoveries, sizeof(v->recoveries));
 	return true;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "meta/pairs.h"
+#include "meta/recovery.h"
 #include "tui/model.h"
 
 #define SYNC_DBS   8
@@ -38,6 +39,8 @@ struct sync_view {
 	struct sync_file *files;
 	size_t n_files;
 	char error[DB_ERR_MAX]; /* why a log cannot be read, "" */
+	size_t n_recoveries;    /* store paths that are being filled */
+	struct recovery recoveries[SYNC_DBS];
 };
 
 struct sync;

@@ -64,6 +64,25 @@ static void draw_space(struct canvas *c, int y, int w, const struct storage *st)
 	    num_bytes(d, sp->usable), num_bytes(e, sp->free));
 }
 
+/* As its log tells, if that is in reach; gives how many lines. */
+static int draw_recovery(struct canvas *c, int y, const struct ui *ui,
+    const struct storage *st)
+{
+	char text[RECOVERY_TEXT_SIZE];
+
+	for (size_t i = 0; ui->sync && i < ui->sync->n_recoveries; i++) {
+		const struct recovery *r = &ui->sync->recoveries[i];
+
+		if (strcmp(r->id, st->id) != 0 ||
+		    strcmp(r->group, st->group) != 0)
+			continue;
+		canvas_printf(c, y, 1, ROLE_WARN, "%s",
+		    recovery_text(r, text, sizeof(text)));
+		return 1;
+	}
+	return 0;
+}
+
 static void counter_head(struct canvas *c, int y)
 {
 	canvas_text(c, y, 1, 12, ROLE_HEADER, "OPERATION");
@@ -170,6 +189,7 @@ void view_storage(struct canvas *c, struct area a, struct ui *ui)
 	}
 	draw_facts(c, y++, st, ui->s);
 	draw_space(c, y++, a.w, st);
+	y += draw_recovery(c, y, ui, st);
 	counter_head(c, y++);
 	rows = a.y + a.h - y;
 	for (int f = 0; f < N_FLOWS && f < rows; f++)

@@ -26,6 +26,31 @@ static void test_enter_opens_the_storage_under_the_cursor(void **state)
 	screen_close(&s);
 }
 
+static void test_a_storage_that_recovers_tells_how_far(void **state)
+{
+	const struct sync_view view = { .n_recoveries = 1,
+		.recoveries = { { .group = "group1",
+		    .id = "100003",
+		    .from = "100001",
+		    .path = 0,
+		    .done = 1234,
+		    .all = 20000 } } };
+	struct screen s;
+
+	(void)state;
+	screen_open_busy(&s);
+	s.ui.sync = &view;
+	screen_type(&s, "3jj\n");
+	screen_golden(&s, "storage-recovering");
+	assert_true(screen_has(&s.canvas,
+	    "100003 M00 recovering: 1,234 of 20,000 files (6 %) from 100001"));
+	ui_key(&s.ui, TK_LEFT);
+	frame_draw(&s.canvas, 24, 80, &s.ui);
+	assert_false(screen_has(&s.canvas, "recovering"));
+	s.ui.sync = NULL;
+	screen_close(&s);
+}
+
 static void test_arrows_step_through_storages_in_table_order(void **state)
 {
 	struct screen s;
@@ -159,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_storages_look_as_agreed),
 		cmocka_unit_test(test_enter_opens_the_storage_under_the_cursor),
+		cmocka_unit_test(test_a_storage_that_recovers_tells_how_far),
 		cmocka_unit_test(
 		    test_arrows_step_through_storages_in_table_order),
 		cmocka_unit_test(
