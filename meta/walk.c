@@ -18,7 +18,7 @@ static sqlite3_stmt *page(struct db *db, const char *after, int path,
 	char first[16] = "";
 	char end[16] = "~"; /* behind every name */
 	sqlite3_stmt *st = db_stmt(db,
-	    "SELECT f.name, f.size, f.type, f.created_ms, f.modified_ms, "
+	    "SELECT f.name, f.size, f.type, f.created_ms, f.modified_ms, f.id, "
 	    "EXISTS (SELECT 1 FROM attr a WHERE a.file = f.id) FROM file f "
 	    "WHERE f.name > ?1 AND f.name < ?2 ORDER BY f.name LIMIT ?3");
 
@@ -58,7 +58,8 @@ int walk_files(struct db *catalogue, const char *after, int path, size_t max,
 			.type = sqlite3_column_int(st, 2),
 			.created = seconds(sqlite3_column_int64(st, 3)),
 			.modified = seconds(sqlite3_column_int64(st, 4)),
-			.has_meta = sqlite3_column_int(st, 5) != 0,
+			.id = sqlite3_column_int64(st, 5),
+			.has_meta = sqlite3_column_int(st, 6) != 0,
 		};
 
 		n++;

@@ -17,6 +17,7 @@
 
 struct walk_file {
 	struct span name; /* "M00/00/00/..." */
+	int64_t id; /* place of its creation in the log; negative: adopted */
 	uint64_t size;
 	int type;         /* 0 normal, 1 appender, 2 slave, 3 trunk, 4 link */
 	int64_t created;  /* unix seconds */

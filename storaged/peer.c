@@ -106,6 +106,7 @@ static int start_over(struct peer *p, const struct msg_sync_source *src)
 
 	str_copy(row.id, sizeof(row.id), p->id);
 	str_copy(row.address, sizeof(row.address), p->row.address);
+	p->swept = 0;
 	rc = row.source ? fill_position(p, &row) : begin_at(p, &row);
 	if (rc == 0)
 		rc = peer_begin(p, &row);
@@ -311,8 +312,10 @@ static void pass_over(struct peer *p)
 		return;
 	if (s->seq > p->row.seq)
 		p->row.seq = s->seq;
-	else if (peer_is_walking(p))
+	else if (peer_is_walking(p) && s->op != OP_DELETE)
 		pass_file(p, s);
+	else if (peer_is_walking(p))
+		p->swept = p->row.seq;
 	peer_error(p, ECONNRESET,
 	    "%s: the connection is lost whenever it is sent", s->name);
 	peer_park(p, s, ECONNRESET, errstr(-ECONNRESET), 0);

@@ -122,6 +122,7 @@ struct peer {
 	bool known; /* there is a row */
 	bool dirty, urgent;
 	mono_t saved;
+	uint64_t swept; /* what is gone was told up to here, while filling */
 	uint64_t read;  /* rows up to here are read */
 	uint64_t acked; /* ... and up to here answered */
 	char read_name[PEER_NAME_SIZE], acked_name[PEER_NAME_SIZE];
