@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A store path that lost its files gets them back from the other members."""
 
+import json
+import random
 import shutil
 import struct
+import subprocess
 import time
 
 import pytest
@@ -103,6 +106,14 @@ def events(node, code):
     with harness.sqlite3_closing(node.catalogue()) as db:
         return [row["text"] for row in db.execute(
             "select text from event where code = ? order by id", (code,))]
+
+
+def meta(node, verb, *words, tracker=None):
+    bases = [node.base] + ([tracker.base] if tracker else [])
+    dbs = [w for base in bases for w in ("--db", str(base / "meta"))]
+    return subprocess.run([harness.program("fdfs-meta"), verb, *dbs, *words],
+                          capture_output=True, text=True, timeout=20,
+                          check=True).stdout
 
 
 def mark(node):
@@ -218,6 +229,14 @@ def test_a_recovery_that_was_killed_goes_on_where_it_was(farms):
     assert (data / ".recovery.flag").exists(), "it was too quick to be killed"
     done = int((data / ".recovery.mark.0").read_text().split("=")[1])
     assert done > 0
+    said = meta(node, "lag")
+    line = next(x for x in said.splitlines() if " M00 recovering: " in x)
+    assert line.startswith(node.address[0])
+    assert line.endswith(f" %) from {other.address[0]}"), line
+    assert " of 4,000 files (" in line
+    rows = json.loads(meta(node, "status", "--json", tracker=made.tracker))
+    told = [row for row in rows["rows"] if row["kind"] == "path"]
+    assert [row["problem"] for row in told] == [line]
     node.start(90)
     wait_holds(node, files, 60)
     assert not leftovers(node)
@@ -225,6 +244,68 @@ def test_a_recovery_that_was_killed_goes_on_where_it_was(farms):
     assert 0 < int(mark(node)["files"]) < 4000
     made.wait_active()
     wait_agree(made.storages)
+    assert "recovering" not in meta(node, "lag")
+
+
+@pytest.mark.limit(300)
+def test_a_recovery_that_is_killed_again_and_again_ends_complete(farms):
+    made = farms(storages=["ours", "ours"])
+    other, node = made.storages
+    files = {}
+    with other.connect() as conn:
+        for i in range(4000):
+            data = b"%d" % i * 50
+            files[conn.upload(data)] = data
+    wait_holds(node, files, 60)
+    node.stop()
+    lose(node)
+    dice = random.Random(8)
+    for _ in range(5):
+        node.launch()
+        time.sleep(dice.uniform(0.02, 0.6))
+        node.kill()
+    node.start(90)
+    wait_holds(node, files, 60)
+    made.wait_active()
+    assert not leftovers(node)
+    wait_agree(made.storages)
+    agree.verify_ours(made, made.storages)
+
+
+@pytest.mark.limit(240)
+def test_clients_go_on_while_a_path_comes_back(farms):
+    made = farms(storages=["ours", "ours"],
+                 storage={"disk_recovery_threads": 1})
+    other, node = made.storages
+    old = []
+    with other.connect() as conn:
+        for i in range(4000):
+            old.append(conn.upload_appender(b"%d" % i * 50))
+    wait_until(lambda: all(node.path_of(n).exists() for n in old), 60, "full")
+    node.stop()
+    lose(node)
+    node.launch()
+    wait_until((node.paths[0] / "data" / ".recovery.flag").exists, 30, "begun")
+    files, gone, turns = {}, [], 0
+    with other.connect() as conn:
+        while not node.answers() or turns < 50:
+            new = conn.upload(b"new %d" % turns)
+            files[new] = b"new %d" % turns
+            if turns < 1000:  # from the end of the list and from its begin
+                conn.delete(old[-1 - turns])
+                gone.append(old[-1 - turns])
+                conn.append(old[turns], b" more")
+                files[old[turns]] = b"%d" % turns * 50 + b" more"
+            turns += 1
+    made.wait_active()
+    wait_holds(node, files, 60)
+    wait_until(lambda: not any(node.path_of(n).exists() for n in gone), 60,
+               "what was deleted meanwhile is gone")
+    with harness.sqlite3_closing(node.catalogue()) as db:
+        wait_until(lambda: db.execute(
+            "select count(*) from file where name in (select value from "
+            "json_each(?))", (json.dumps(gone),)).fetchone()[0] == 0, 30,
+            "the catalogue has forgotten what was deleted")
 
 
 @pytest.mark.limit(180)
