@@ -194,8 +194,9 @@ static int link_decoded(struct op_flow *op, const struct framer *f)
 	    apply_other(op, m.other, &target) < 0)
 		return -EINVAL;
 	rc = apply_begin(op, (struct apply_head){ m.time, m.group }, m.name);
+	/* Its target may still be on its way to the disk. */
 	if (rc == 0)
-		op_hold(op, link_held);
+		op_hold_both(op, link_held);
 	return rc;
 }
 

@@ -287,6 +287,10 @@ static int create_content(struct op_flow *op)
 		return rc;
 	if (op->flag == IS_META)
 		op->piece = NULL;
+	else if (op->size <= GATHER_MAX)
+		rc = op_apart_if_slow(op);
+	if (rc < 0)
+		return rc;
 	op_hold(op, op->flag == IS_META ? meta_held : whole_held);
 	return 0;
 }

@@ -276,6 +276,8 @@ static enum conn_take on_content(struct conn *c, const void *p, size_t n,
 	op->last = last;
 	op->keep = false;
 	rc = op->handler->content(op);
+	if (op_of(c) != op) /* apart, perhaps done with */
+		return CONN_TAKEN;
 	if (rc < 0) {
 		op_reply(op, rc, NULL, 0);
 		return CONN_TAKEN;
@@ -502,17 +504,41 @@ void op_commit(struct op_flow *op, void (*next)(struct op_flow *op))
 	writer_queue(op->ctx->st->log, &w->write);
 }
 
-void op_commit_apart(struct op_flow *op, void (*next)(struct op_flow *op))
+static bool may_go_apart(const struct op_flow *op)
+{
+	return op->replica && !op->apart && !op->lent && !conn_dead(op->conn);
+}
+
+static void go_apart(struct op_flow *op)
 {
 	struct op_conn *data = conn_data(op->conn);
 
-	op_commit(op, next);
-	if (!op->replica || op->lent || conn_dead(op->conn))
-		return;
 	op->apart = true;
 	op->due.told = on_told;
 	data->op = NULL;
 	conn_defer(op->conn, &op->due);
+}
+
+int op_apart_if_slow(struct op_flow *op)
+{
+	if (!may_go_apart(op) || may_run_here(op, OP_WRITE, clock_mono()))
+		return 0;
+	if (op->piece_n > 0 && !op->text) {
+		op->text = malloc(op->piece_n);
+		if (!op->text)
+			return -ENOMEM;
+		memcpy(op->text, op->piece, op->piece_n);
+		op->piece = (const uint8_t *)op->text;
+	}
+	go_apart(op);
+	return 0;
+}
+
+void op_commit_apart(struct op_flow *op, void (*next)(struct op_flow *op))
+{
+	op_commit(op, next);
+	if (may_go_apart(op))
+		go_apart(op);
 }
 
 void op_turn_end(void *arg)

@@ -148,6 +148,9 @@ void op_commit(struct op_flow *op, void (*next)(struct op_flow *op));
  * next operation that a peer has sent over this connection begins meanwhile, so
  * that many share a commit. Answers go in order. */
 void op_commit_apart(struct op_flow *op, void (*next)(struct op_flow *op));
+/* An operation whose content came whole, before its name is held: when the disk
+ * is slow the next one begins at once. The content is copied. 0 or -ENOMEM. */
+int op_apart_if_slow(struct op_flow *op);
 /* loop_at_turn_end: commits what the turn queued; arg: struct loop_ctx. */
 void op_turn_end(void *arg);
 /* The piece was consumed; more may come. */

@@ -673,6 +673,17 @@ def test_what_was_answered_survives_a_kill(fresh):
     assert end_state(other.storage, names_) == state
 
 
+DURABILITY = pytest.mark.parametrize("durability", ["process", "full"])
+
+
+def begin(fresh, durability):
+    """Under "full" each step waits for the disk."""
+    made = fresh(start=False)
+    made.storage.sections = f"[meta]\ndurability = {durability}\n"
+    made.start()
+    return made.storage
+
+
 def send_ahead(conn, requests):
     """All at once; the statuses of those that were answered."""
     def run():
@@ -693,10 +704,10 @@ def send_ahead(conn, requests):
         sender.join()
 
 
-def test_what_is_sent_ahead_leads_to_the_same(fresh):
+@DURABILITY
+def test_what_is_sent_ahead_leads_to_the_same(fresh, durability):
     """Operations on many files in turn, none waits for an answer."""
-    made = fresh()
-    node = made.storage
+    node = begin(fresh, durability)
     stories = [story() for _ in range(20)]
     steps = [step for turn in zip(*(s[-1] for s in stories)) for step in turn]
     with node.connect() as conn:
@@ -712,9 +723,9 @@ def test_what_is_sent_ahead_leads_to_the_same(fresh):
 
 
 @pytest.mark.limit(180)
-def test_what_was_answered_ahead_survives_a_kill(fresh):
-    made = fresh()
-    node = made.storage
+@DURABILITY
+def test_what_was_answered_ahead_survives_a_kill(fresh, durability):
+    node = begin(fresh, durability)
     data = os.urandom(4096)
     for until in (1, 300, 900):
         batch = [peer_name(data) for _ in range(1000)]
@@ -738,6 +749,22 @@ def test_what_was_answered_ahead_survives_a_kill(fresh):
         assert sorted(set(known) & set(batch)) == sorted(batch)
         assert len(known) == len(set(known))
     assert node.unfinished() == []
+
+
+@DURABILITY
+def test_a_link_sent_ahead_finds_its_target(fresh, durability):
+    node = begin(fresh, durability)
+    targets = [peer_name(b"t" * 100) for _ in range(50)]
+    links = [t[:10] + peer_name()[10:] for t in targets]
+    requests = []
+    for target, link in zip(targets, links):
+        requests.append((CREATE, create(target, b"t" * 100)))
+        requests.append((LINK, names(link, target)))
+    with node.connect() as conn:
+        assert set(send_ahead(conn, requests)) == {0}
+    for link in links:
+        assert node.path_of(link).is_symlink()
+        assert on_disk(node, link) == b"t" * 100
 
 
 @pytest.mark.limit(180)
@@ -880,10 +907,12 @@ def test_a_peer_gets_through_when_a_call_fails(fresh, durability):
 
 @pytest.mark.limit(180)
 @pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
-def test_what_fails_in_the_middle_is_answered_in_its_place(fresh):
+@DURABILITY
+def test_what_fails_in_the_middle_is_answered_in_its_place(fresh, durability):
     """A file that cannot be made, and a commit of many that fails."""
     made = fresh(start=False)
     node = made.storage
+    node.sections = f"[meta]\ndurability = {durability}\n"
     faults = Faults(node)
     made.start()
     data = os.urandom(4096)
