@@ -272,12 +272,18 @@ static void parked_of_row(sqlite3_stmt *st, struct parked_row *p)
 	p->next = sqlite3_column_int64(st, 9);
 }
 
+bool parked_is_due(wall_t next, wall_t now)
+{
+	return next <= now || next > now + PARKED_WAIT_MAX;
+}
+
 int parked_each(struct db *db, const char *follower, wall_t due, size_t max,
     int (*each)(void *arg, const struct parked_row *p), void *arg)
 {
 	sqlite3_stmt *st = db_stmt(db,
 	    "SELECT " PARKED_COLUMNS " FROM parked WHERE follower = ?1 "
-	    "AND (?2 = 0 OR next_ms <= ?2) ORDER BY next_ms, name LIMIT ?3");
+	    "AND (?2 = 0 OR next_ms <= ?2 OR next_ms > ?2 + ?4) "
+	    "ORDER BY next_ms, name LIMIT ?3");
 	int n = 0;
 	int rc;
 
@@ -286,6 +292,7 @@ int parked_each(struct db *db, const char *follower, wall_t due, size_t max,
 	db_bind_text(st, 1, follower);
 	sqlite3_bind_int64(st, 2, due);
 	db_bind_u64(st, 3, max);
+	sqlite3_bind_int64(st, 4, PARKED_WAIT_MAX);
 	while ((rc = db_step(st)) == 1) {
 		struct parked_row p;
 

@@ -75,7 +75,12 @@ struct parked_row {
 /* One row a file: replaces an earlier one, keeping seq and since. */
 int parked_put(struct db *db, const struct parked_row *p);
 int parked_drop(struct db *db, const char *follower, const char *name);
-/* In order of `next`, those with next <= due (due 0: all), at most max. */
+/* No parked file waits longer for its next try, in ms. */
+#define PARKED_WAIT_MAX 300000
+/* Is the next try due? One further ahead than any was planned before the clock
+ * was set back. */
+bool parked_is_due(wall_t next, wall_t now);
+/* In order of `next`, those that are due then (due 0: all), at most max. */
 int parked_each(struct db *db, const char *follower, wall_t due, size_t max,
     int (*each)(void *arg, const struct parked_row *p), void *arg);
 /* How many; *first_time: least source_time, 0 none. */

@@ -17,9 +17,8 @@
 #include "meta/event.h"
 #include "proto/msg.h"
 
-#define SAVE_EVERY   (250 * MONO_MS)
-#define RETRY_MAX_MS 300000
-#define DAY_SEC      86400
+#define SAVE_EVERY (250 * MONO_MS)
+#define DAY_SEC    86400
 
 bool peer_quits(const struct peer *p)
 {
@@ -120,9 +119,10 @@ static wall_t next_try(uint32_t tries)
 {
 	int64_t pause = 1000;
 
-	while (tries-- > 0 && pause < RETRY_MAX_MS)
+	while (tries-- > 0 && pause < PARKED_WAIT_MAX)
 		pause *= 2;
-	return clock_wall() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+	return clock_wall() +
+	       (pause < PARKED_WAIT_MAX ? pause : PARKED_WAIT_MAX);
 }
 
 void peer_park(struct peer *p, const struct peer_item *item, int error,

@@ -82,6 +82,13 @@ bool peer_is_walking(const struct peer *p)
 	return !p->row.filled && strcmp(p->row.fill_after, FILL_DONE) != 0;
 }
 
+/* Not while something is parked that a timestamp would pass (3.11). Nor, when
+ * readers are sent to the peer already, while files come in order of names. */
+bool peer_counts(const struct peer *p)
+{
+	return p->parked == 0 && (p->row.source || !peer_is_walking(p));
+}
+
 /* All files were walked, or the end of the log was reached while filling. */
 static void next_stage(struct peer *p)
 {
@@ -170,7 +177,7 @@ static int repair(struct peer *p)
 
 static bool is_due(const struct peer *p)
 {
-	return p->parked > 0 && p->parked_next <= clock_wall();
+	return p->parked > 0 && parked_is_due(p->parked_next, clock_wall());
 }
 
 static int retry(struct peer *p)
@@ -243,8 +250,7 @@ static int look_around(struct peer *p)
 		if (is_wanted(p) || !peer_may_send(p))
 			return 1;
 	}
-	/* While something is parked, no timestamp may pass it (3.11). */
-	return (p->parked > 0) == p->link.named || !peer_in_window(p, &ms);
+	return p->link.named != peer_counts(p) || !peer_in_window(p, &ms);
 }
 
 /* What was refused with 22 is parked though its connection is gone: true. */

@@ -261,6 +261,22 @@ static void test_parked_files_come_when_they_are_due(void **state)
 	assert_int_equal(parked_of("100003", 0, 8).n, 3);
 }
 
+static void test_parked_file_is_due_when_the_clock_was_set_back(void **state)
+{
+	const struct peer_row peer = full_row("100002");
+	const struct parked_row p = parked("100002", "a", T0 + 1000);
+	(void)state;
+
+	assert_int_equal(peers_put(db, &peer), 0);
+	assert_int_equal(parked_put(db, &p), 0);
+	assert_int_equal(parked_of("100002", T0, 8).n, 0);
+	assert_false(parked_is_due(T0 + 1000, T0));
+	assert_int_equal(parked_of("100002", T0 + 1000, 8).n, 1);
+	assert_true(parked_is_due(T0 + 1000, T0 + 1000));
+	assert_int_equal(parked_of("100002", T0 - 3600000, 8).n, 1);
+	assert_true(parked_is_due(T0 + 1000, T0 - 3600000));
+}
+
 static void test_peer_that_changes_its_name_keeps_what_it_lacks(void **state)
 {
 	const struct peer_row old = full_row("10.0.0.2");
@@ -476,6 +492,7 @@ int main(void)
 		TEST(test_catalogue_is_no_peer),
 		TEST(test_parked_file_keeps_where_and_when_it_began),
 		TEST(test_parked_files_come_when_they_are_due),
+		TEST(test_parked_file_is_due_when_the_clock_was_set_back),
 		TEST(test_peer_that_changes_its_name_keeps_what_it_lacks),
 		TEST(test_backlog_is_what_counting_gives),
 		TEST(test_backlog_is_exact_behind_a_trimmed_cursor),
