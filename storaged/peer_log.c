@@ -193,6 +193,9 @@ static int send_meta(struct peer *p, const struct peer_op *op,
 {
 	const struct peer_item m = item_of_meta(item, item->name);
 
+	/* What the peer does not take is repaired by a look at our disk. */
+	if (!is_settled(p, item->name))
+		return 0;
 	return op->extra_n > 0 ? put_text(p, &m, op->extra, op->extra_n)
 	                       : put_delete(p, &m);
 }

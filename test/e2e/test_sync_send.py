@@ -12,7 +12,7 @@ import pytest
 import wire
 from agree import wait_agree
 from fakepeer import RENAME, TRUNCATE, UPDATE, FakeStorage
-from faults import EIO
+from faults import EIO, ENOSPC, LIBRARY, Faults
 from harness import sqlite3_closing, wait_until
 
 pytestmark = pytest.mark.ours
@@ -204,3 +204,32 @@ def test_what_is_parked_before_a_rename_comes_after_it(farms):
         wait_until(lambda: old not in peer.files, 15, "the old one is gone")
         wait_until(lambda: not parked(one), 15, "nothing is parked")
         assert RENAME in [request.cmd for request in peer.seen]
+
+
+@pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
+def test_metadata_that_both_disks_refuse_arrive_in_the_end(farms):
+    """Ours later than the peer's: there is no look at ours before it."""
+    made = farms(start=False)
+    one = made.storage
+    faults = Faults(one)
+    made.start()
+    refused = set()
+
+    def rule(cmd, name):
+        if cmd != UPDATE or name in refused:
+            return None
+        refused.add(name)
+        return EIO
+
+    with FakeStorage(made, rule=rule) as peer:
+        wait_until(lambda: peer.status() == wire.ACTIVE, 30, "ACTIVE")
+        with one.connect() as conn:
+            names = [conn.upload(b"%d" % i) for i in range(30)]
+            wait_until(lambda: peer.files.keys() >= set(names), 10, "there")
+            with faults.on("openat,rename,write,pwrite", ENOSPC, every=1):
+                for name in names:
+                    answer = conn.call(wire.SET_META, wire.meta_body(
+                        name, wire.pack_meta([("a", "b")])))
+                    assert answer.status == ENOSPC
+        wait_until(lambda: peer.files.keys() >= {n + "-m" for n in names},
+                   30, "the metadata are there")
