@@ -50,12 +50,12 @@ class Chaos:
         self.undo = []  # (when, what undoes it, what it concerns)
         self.launches = {node.launch for node in made.daemons}
         self.began = time.monotonic()
-        self.told = []
+        self.count = {}
 
-    def tell(self, text):
-        line = f"{time.monotonic() - self.began:7.2f} {text}"
-        self.told.append(line)
-        print(line, flush=True)
+    def tell(self, text, what=None):
+        if what:
+            self.count[what] = self.count.get(what, 0) + 1
+        print(f"{time.monotonic() - self.began:7.2f} {text}", flush=True)
 
     def later(self, seconds, concerns, what):
         self.undo.append((time.monotonic() + seconds, what, concerns))
@@ -70,7 +70,7 @@ class Chaos:
         node = self.rng.choice(self.made.daemons)
         if self.busy(node):
             return
-        self.tell(f"kill -9 {node.base.name}")
+        self.tell(f"kill -9 {node.base.name}", "kills")
         node.kill()
         self.later(self.rng.uniform(0, 3), (node,), node.launch)
 
@@ -78,7 +78,7 @@ class Chaos:
         node = self.rng.choice(self.made.daemons)
         if self.busy(node):
             return
-        self.tell(f"restart {node.base.name}")
+        self.tell(f"restart {node.base.name}", "restarts")
         node.stop(20)
         self.later(self.rng.uniform(0, 1), (node,), node.launch)
 
@@ -89,7 +89,7 @@ class Chaos:
         one, two = self.pair()
         if not self.network or self.busy((one, two), (two, one)):
             return
-        self.tell(f"cut {one.base.name} - {two.base.name}")
+        self.tell(f"cut {one.base.name} - {two.base.name}", "cuts")
         self.network.cut(one, two)
         self.later(self.rng.uniform(0.5, 5), ((one, two),),
                    lambda: self.network.heal(one, two))
@@ -99,7 +99,8 @@ class Chaos:
         if not self.network or self.busy((one, two), (two, one)):
             return
         late = self.rng.choice([5, 30, 150])
-        self.tell(f"{one.base.name} - {two.base.name} {late} ms late")
+        self.tell(f"{one.base.name} - {two.base.name} {late} ms late",
+                  "delays")
         self.network.delay(one, two, late)
         self.later(self.rng.uniform(1, 6), ((one, two),),
                    lambda: self.network.heal(one, two))
@@ -111,7 +112,7 @@ class Chaos:
             return
         call = self.rng.choice(calls)
         every = self.rng.choice([1, 1, 3, 10])
-        self.tell(f"{word} on {node.base.name}: {call}, each {every}.")
+        self.tell(f"{word} on {node.base.name}: {call}, each {every}.", word)
         faults.on(call, errno, nth=1, every=every)
         self.later(self.rng.uniform(0.5, 4), (faults,), faults.off)
 
@@ -127,14 +128,14 @@ class Chaos:
         if self.busy(faults):
             return
         jump = self.rng.choice([3600, -3600])
-        self.tell(f"clock of {node.base.name} {jump:+} s")
+        self.tell(f"clock of {node.base.name} {jump:+} s", "clock jumps")
         faults.clock(jump)
         self.later(self.rng.uniform(1, 6), (faults,), faults.off)
 
     def restart_all(self):
         if self.undo:
             return
-        self.tell("restart of all")
+        self.tell("restart of all", "restarts of all")
         nodes = list(self.made.daemons)
         self.rng.shuffle(nodes)
         for node in nodes:
@@ -163,7 +164,8 @@ class Chaos:
                 "start_failed" not in said[0] or \
                 not said[0].endswith(": Input/output error"):
             return False
-        self.tell(f"{node.base.name} does not start: {said[0][-90:]}")
+        self.tell(f"{node.base.name} does not start: {said[0][-90:]}",
+                  "refusals to start")
         self.later(0.5, (node,), node.launch)
         return True
 
@@ -234,7 +236,8 @@ def one_run(seed, namespaces):
         for node in made.daemons:
             assert node.alive(), f"{node.base.name} is not there"
         settled(made, load.model)
-        chaos.tell("everything agrees")
+        chaos.tell("everything agrees: " + ", ".join(
+            f"{n} {what}" for what, n in sorted(chaos.count.items())))
         made.sound()
         assert any(events(node) for node in made.storages)
 
