@@ -255,7 +255,7 @@ static int reach(struct peer *p)
 		addr_text(&to, text, sizeof(text));
 		p->dirty |= strcmp(text, p->row.address) != 0;
 		str_copy(p->row.address, sizeof(p->row.address), text);
-		rc = link_open(p, &to, p->parked == 0);
+		rc = link_open(p, &to, peer_counts(p));
 	}
 	if (rc < 0) {
 		if (!peer_quits(p))

@@ -171,6 +171,8 @@ bool peer_may_send(const struct peer *p);
 int peer_session(struct peer *p);
 /* Are there older files in the catalogue that it was not given? */
 bool peer_is_walking(const struct peer *p);
+/* Shall the peer count what comes as received, by its time? */
+bool peer_counts(const struct peer *p);
 /* Remembers what was answered; with nothing left to repair. */
 void peer_settle(struct peer *p);
 /* What comes after this (a row, a file) is to be passed with the last request

@@ -125,21 +125,21 @@ int link_open(struct peer *p, const struct addr *to, bool named)
 	struct client *c = NULL;
 	int rc;
 
-	if (!p->one_by_one) {
-		rc = connect_to(p, to, &c);
-		if (rc == 0)
-			rc = probe(c);
-		if (rc == 1)
-			rc = named ? handshake(p, c) : 0;
-		else if (rc == 0)
-			p->one_by_one = true;
-		if (rc < 0 || p->one_by_one) {
-			client_close(c);
-			c = NULL;
-		}
-		if (rc < 0)
-			return rc;
+	/* Another program may be there by now: asked each time. */
+	p->one_by_one = false;
+	rc = connect_to(p, to, &c);
+	if (rc == 0)
+		rc = probe(c);
+	if (rc == 1)
+		rc = named ? handshake(p, c) : 0;
+	else if (rc == 0)
+		p->one_by_one = true;
+	if (rc < 0 || p->one_by_one) {
+		client_close(c);
+		c = NULL;
 	}
+	if (rc < 0)
+		return rc;
 	rc = c ? 0 : open_once(p, to, named, &c);
 	if (rc < 0)
 		return rc;
