@@ -188,6 +188,10 @@ def test_a_member_that_comes_back_empty_is_filled_by_all(farms):
             conn.delete(gone)
     wait_agree(made.storages)
     three.stop()
+    # who does not notice that it was away keeps it for ACTIVE
+    for node in (one, two):
+        node.wait_log(f"member_status id={three.address[0]} from=ACTIVE "
+                      "to=OFFLINE", 20)
     shutil.rmtree(three.base / "meta")
     shutil.rmtree(three.base / "data")
     for path in three.paths:
