@@ -11,6 +11,10 @@
 
 #include "meta/db_impl.h"
 
+#define COLUMNS                                                       \
+	"f.name, f.size, f.type, f.created_ms, f.modified_ms, f.id, " \
+	"EXISTS (SELECT 1 FROM attr a WHERE a.file = f.id) FROM file f "
+
 /* Of a store path: all names begin with "Mpp/", and '0' follows '/'. */
 static sqlite3_stmt *page(struct db *db, const char *after, int path,
     size_t max)
@@ -18,8 +22,7 @@ static sqlite3_stmt *page(struct db *db, const char *after, int path,
 	char first[16] = "";
 	char end[16] = "~"; /* behind every name */
 	sqlite3_stmt *st = db_stmt(db,
-	    "SELECT f.name, f.size, f.type, f.created_ms, f.modified_ms, f.id, "
-	    "EXISTS (SELECT 1 FROM attr a WHERE a.file = f.id) FROM file f "
+	    "SELECT " COLUMNS
 	    "WHERE f.name > ?1 AND f.name < ?2 ORDER BY f.name LIMIT ?3");
 
 	if (!st)
@@ -42,6 +45,19 @@ static int64_t seconds(int64_t ms)
 	return ms / 1000 - (ms % 1000 < 0);
 }
 
+static struct walk_file of_row(sqlite3_stmt *st)
+{
+	return (struct walk_file){
+		.name = db_col_span(st, 0),
+		.size = (uint64_t)sqlite3_column_int64(st, 1),
+		.type = sqlite3_column_int(st, 2),
+		.created = seconds(sqlite3_column_int64(st, 3)),
+		.modified = seconds(sqlite3_column_int64(st, 4)),
+		.id = sqlite3_column_int64(st, 5),
+		.has_meta = sqlite3_column_int(st, 6) != 0,
+	};
+}
+
 int walk_files(struct db *catalogue, const char *after, int path, size_t max,
     int (*each)(void *arg, const struct walk_file *f), void *arg)
 {
@@ -52,15 +68,7 @@ int walk_files(struct db *catalogue, const char *after, int path, size_t max,
 	if (!st)
 		return db_errno(sqlite3_errcode(catalogue->h));
 	while ((rc = db_step(st)) == 1) {
-		const struct walk_file f = {
-			.name = db_col_span(st, 0),
-			.size = (uint64_t)sqlite3_column_int64(st, 1),
-			.type = sqlite3_column_int(st, 2),
-			.created = seconds(sqlite3_column_int64(st, 3)),
-			.modified = seconds(sqlite3_column_int64(st, 4)),
-			.id = sqlite3_column_int64(st, 5),
-			.has_meta = sqlite3_column_int(st, 6) != 0,
-		};
+		const struct walk_file f = of_row(st);
 
 		n++;
 		rc = each(arg, &f);
@@ -70,6 +78,24 @@ int walk_files(struct db *catalogue, const char *after, int path, size_t max,
 		}
 	}
 	return rc < 0 ? rc : n;
+}
+
+int walk_find(struct db *catalogue, struct span name, struct walk_file *out)
+{
+	sqlite3_stmt *st =
+	    db_stmt(catalogue, "SELECT " COLUMNS "WHERE f.name = ?1");
+	int rc;
+
+	if (!st)
+		return db_errno(sqlite3_errcode(catalogue->h));
+	db_bind_span(st, 1, name);
+	rc = db_step(st);
+	if (rc != 1)
+		return rc ? rc : -ENOENT;
+	*out = of_row(st);
+	out->name = name;
+	sqlite3_reset(st);
+	return 0;
 }
 
 /* A row of one or two numbers. */

@@ -28,6 +28,8 @@ struct walk_file {
  * all (path < 0), at most max. each returns 0 to go on. Gives how many. */
 int walk_files(struct db *catalogue, const char *after, int path, size_t max,
     int (*each)(void *arg, const struct walk_file *f), void *arg);
+/* One of them by its name; 0 or -ENOENT. out->name is the name given. */
+int walk_find(struct db *catalogue, struct span name, struct walk_file *out);
 /* The sequence number of the log that the catalogue has applied: read it
  * before the first page; what came later is in the log after it. */
 int walk_position(struct db *catalogue, uint64_t *seq);

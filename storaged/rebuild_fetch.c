@@ -590,6 +590,8 @@ int rebuild_fetch_missing(struct rebuild *rb)
 	if (rc < 0)
 		return rebuild_say(rb, rc, why);
 	rc = run_missing(rb, catalogue);
+	for (unsigned k = 0; k < rb->flag.lists && rc == 0; k++)
+		rc = rebuild_record_files(rb, catalogue, k);
 	db_close(catalogue);
 	return rc;
 }

@@ -2,7 +2,8 @@
 /*
  * What the files of disk recovery share: rebuild.c says when and in which
  * order; rebuild_text.c reads and writes its files; rebuild_ask.c asks the
- * trackers; rebuild_list.c gets the names; rebuild_fetch.c the content.
+ * trackers; rebuild_list.c gets the names; rebuild_fetch.c the content;
+ * rebuild_record.c rows for what is new.
  */
 #ifndef STORAGED_REBUILD_IMPL_H
 #define STORAGED_REBUILD_IMPL_H
@@ -120,7 +121,14 @@ bool rebuild_was_deleted(const struct rebuild *rb, const char *name);
 /* Every file of work list k, from its mark on. */
 int rebuild_fetch_files(struct rebuild *rb, unsigned k);
 /* What the catalogue has and the path has not, from any source; counts what
- * nobody gives. Without sources: only counts. */
+ * nobody gives. Without sources: only counts. Then rows for what the catalogue
+ * has not. */
 int rebuild_fetch_missing(struct rebuild *rb);
+
+/* --- rebuild_record.c --- */
+
+/* Rows for the files of work list k that the catalogue lacks, or has with
+ * another size. 0 or -errno with a sentence. */
+int rebuild_record_files(struct rebuild *rb, struct db *catalogue, unsigned k);
 
 #endif

@@ -306,6 +306,8 @@ def test_clients_go_on_while_a_path_comes_back(farms):
             "select count(*) from file where name in (select value from "
             "json_each(?))", (json.dumps(gone),)).fetchone()[0] == 0, 30,
             "the catalogue has forgotten what was deleted")
+    agree.wait_agree(made.storages)
+    agree.verify_ours(made, made.storages)
 
 
 @pytest.mark.limit(180)

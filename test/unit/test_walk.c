@@ -176,6 +176,24 @@ static void test_position_and_totals_are_those_of_the_catalogue(void **state)
 	assert_int_equal(bytes, g.bytes);
 }
 
+static void test_one_file_is_found_by_its_name(void **state)
+{
+	struct walk_file f;
+	char name[64];
+
+	(void)state;
+	name_of(20, name);
+	assert_int_equal(walk_find(cat, span_of(name), &f), 0);
+	assert_int_equal(f.size, 20);
+	assert_true(f.has_meta);
+	name_of(21, name);
+	assert_int_equal(walk_find(cat, span_of(name), &f), 0);
+	assert_int_equal(f.size, 21);
+	assert_false(f.has_meta);
+	assert_int_equal(walk_find(cat, span_of("M00/00/00/none"), &f),
+	    -ENOENT);
+}
+
 static void test_pages_are_found_by_the_index_of_names(void **state)
 {
 	sqlite3 *h = NULL;
@@ -205,6 +223,7 @@ int main(void)
 		TEST(test_one_store_path_can_be_walked),
 		TEST(test_walk_ends_when_the_caller_has_enough),
 		TEST(test_position_and_totals_are_those_of_the_catalogue),
+		TEST(test_one_file_is_found_by_its_name),
 		TEST(test_pages_are_found_by_the_index_of_names),
 	};
 
