@@ -21,7 +21,7 @@
 #define RETRY_MS        1000
 #define LOST_ONE_BY_ONE 3 /* then one request at a time */
 #define LOST_PARK       6 /* then without the one that kills it */
-#define FILL_NICE       5
+#define FILL_NICE       10
 
 enum {
 	WAIT_SYNC = 1,
