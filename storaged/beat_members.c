@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "storaged/beat_impl.h"
+#include "storaged/replicate.h"
 
 #define FLAG_LEADER  1
 #define FLAG_TRUNK   2
@@ -143,6 +144,9 @@ struct merge {
 	size_t n_tell;
 	bool listed[MEMBERS_MAX];
 	bool changed; /* the watcher must know */
+	/* whom the tracker has as waiting, and we do not */
+	char waiting[MEMBERS_MAX][STORAGE_ID_SIZE + 1];
+	size_t n_waiting;
 };
 
 static struct msg_brief *find_member(struct beat *b, const char *id)
@@ -263,6 +267,10 @@ static void merge_known(struct merge *mg, struct msg_brief *mine,
 	mg->listed[mine - b->members] = true;
 	if (!keep)
 		return;
+	if (!is_self && told->status == MEMBER_WAIT_SYNC &&
+	    mg->n_waiting < MEMBERS_MAX)
+		str_copy(mg->waiting[mg->n_waiting++], sizeof(mg->waiting[0]),
+		    mine->id);
 	tell_back(mg, mine);
 	if (is_self && told->status != MEMBER_OFFLINE)
 		mg->s->rejoin = true;
@@ -341,6 +349,17 @@ bool beat_is_member_ip(const char *ip)
 	return found;
 }
 
+/* A member may have come back empty before we heard that it was away: its
+ * sender finds out. */
+static void look_again(const struct merge *mg)
+{
+	struct replicate *r =
+	    __atomic_load_n(&mg->s->beat->st->replicate, __ATOMIC_ACQUIRE);
+
+	for (size_t i = 0; r && i < mg->n_waiting; i++)
+		replicate_look_again(r, mg->waiting[i]);
+}
+
 static int take_members(struct session *s, struct span list)
 {
 	struct merge mg = { .s = s };
@@ -354,6 +373,7 @@ static int take_members(struct session *s, struct span list)
 	pthread_mutex_unlock(&s->beat->lock);
 	if (mg.changed)
 		members_tell(s->beat);
+	look_again(&mg);
 	if (!mg.n_tell)
 		return 0;
 	return client_ask(s->client, CMD_replica_chg, &MSG(briefs),

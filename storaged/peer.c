@@ -19,8 +19,9 @@
 
 #define LONG_MS         3600000
 #define RETRY_MS        1000
-#define LOST_ONE_BY_ONE 3 /* then one request at a time */
-#define LOST_PARK       6 /* then without the one that kills it */
+#define LOST_ONE_BY_ONE 3   /* then one request at a time */
+#define LOST_PARK       6   /* then without the one that kills it */
+#define UNTIL_SLACK     600 /* seconds */
 #define FILL_NICE       10
 
 enum {
@@ -79,15 +80,21 @@ static bool is_settled(struct peer *p)
 	return done;
 }
 
-/* Where a peer that others fill, or that was there before us, begins. */
-static int begin_at(struct peer *p, struct peer_row *row)
+/* Where a peer that others fill, or that was there before us, begins. Clocks
+ * differ, and what its source had not got from us yet it cannot pass on: so
+ * somewhat before the moment, and not behind the source's own place. */
+static int begin_at(struct peer *p, struct peer_row *row, const char *source)
 {
+	struct peer_row filler;
 	int rc;
 
 	if (row->until > 0)
-		rc = log_find(p, row->until, &row->seq);
+		rc = log_find(p, row->until - UNTIL_SLACK, &row->seq);
 	else
 		rc = oplog_first(p->log) <= 1 ? 0 : -ESTALE;
+	if (rc == 0 && source[0] && peers_get(p->log, source, &filler) == 0 &&
+	    filler.filled && filler.seq < row->seq)
+		row->seq = filler.seq;
 	row->filled = rc == 0;
 	/* What the log does not tell any more, the files do. */
 	return rc == -ESTALE ? fill_position(p, row) : rc;
@@ -107,7 +114,7 @@ static int start_over(struct peer *p, const struct msg_sync_source *src)
 	str_copy(row.id, sizeof(row.id), p->id);
 	str_copy(row.address, sizeof(row.address), p->row.address);
 	p->swept = 0;
-	rc = row.source ? fill_position(p, &row) : begin_at(p, &row);
+	rc = row.source ? fill_position(p, &row) : begin_at(p, &row, src->id);
 	if (rc == 0)
 		rc = peer_begin(p, &row);
 	if (rc < 0) {
@@ -169,6 +176,21 @@ static void load_row(struct peer *p)
 	peer_show(p);
 }
 
+/* It may have come back empty between two heart beats of ours, and then waits
+ * to be filled up to a later moment than the one that was agreed for it. */
+static void look_again(struct peer *p)
+{
+	struct msg_sync_source src = { .until = 0 };
+
+	if (beat_ask_source(p->st->beat, p->id, &src, &p->quit) != 0 ||
+	    !src.id[0] || src.until <= p->row.until)
+		return;
+	log_info("sync_again",
+	    "peer=%s source=%s until=%lld: it came back without its files",
+	    p->id, src.id, (long long)src.until);
+	beat_set_member_status(p->st->beat, p->id, WAIT_SYNC);
+}
+
 static void obey(struct peer *p)
 {
 	struct rename_write r = { .write = { .apply = apply_rename },
@@ -176,13 +198,15 @@ static void obey(struct peer *p)
 	char to[PEER_ID_SIZE];
 	bool forget;
 	bool reload;
+	bool again;
 
 	pthread_mutex_lock(&p->lock);
 	str_copy(to, sizeof(to), p->renamed);
 	forget = p->forget;
 	reload = p->reload;
+	again = p->look_again;
 	p->renamed[0] = 0;
-	p->forget = p->reload = false;
+	p->forget = p->reload = p->look_again = false;
 	pthread_mutex_unlock(&p->lock);
 	r.to = to;
 	if (to[0]) {
@@ -195,6 +219,8 @@ static void obey(struct peer *p)
 		(void)peer_begin(p, NULL);
 	if (reload)
 		load_row(p);
+	if (again)
+		look_again(p);
 }
 
 static void leave(struct peer *p)

@@ -109,7 +109,7 @@ struct peer {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	/* under lock */
-	bool forget, reload;
+	bool forget, reload, look_again;
 	char renamed[PEER_ID_SIZE]; /* "" no */
 	struct peer_row shown;
 

@@ -231,7 +231,7 @@ static bool is_wanted(struct peer *p)
 	bool wanted;
 
 	pthread_mutex_lock(&p->lock);
-	wanted = p->forget || p->reload || p->renamed[0];
+	wanted = p->forget || p->reload || p->look_again || p->renamed[0];
 	pthread_mutex_unlock(&p->lock);
 	return wanted;
 }

@@ -243,6 +243,18 @@ void replicate_renamed(struct replicate *r, const char *from, const char *to)
 	announce(p);
 }
 
+void replicate_look_again(struct replicate *r, const char *id)
+{
+	struct peer *p = find(r, id);
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->look_again = true;
+	pthread_mutex_unlock(&p->lock);
+	announce(p);
+}
+
 void replicate_reload(struct replicate *r, const char *id)
 {
 	struct peer *p = find(r, id);

@@ -50,6 +50,9 @@ void replicate_forget(struct replicate *r, const char *id);
 /* Its address and with it its id changed: the new one goes on at the place of
  * the old one. */
 void replicate_renamed(struct replicate *r, const char *from, const char *to);
+/* A tracker has that member, which we hold for complete, as one that waits to
+ * be filled: its sender asks who fills it, and begins again if that is news. */
+void replicate_look_again(struct replicate *r, const char *id);
 /* The row of that peer was changed in the log by somebody else. */
 void replicate_reload(struct replicate *r, const char *id);
 
