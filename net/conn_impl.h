@@ -45,6 +45,7 @@ struct conn {
 	TAILQ_ENTRY(conn) link;
 	struct hub *hub;
 	int fd;
+	uint64_t number;
 	enum conn_state state;
 	struct event rd, wr;
 	bool reading;     /* rd is added */

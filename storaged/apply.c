@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "proto/msg.h"
+#include "storaged/beat.h"
 #include "storaged/change.h"
 #include "storaged/handlers.h"
+#include "storaged/late.h"
 
 static bool is_hex(char c)
 {
@@ -29,12 +31,41 @@ static bool has_path(struct span name)
 	       is_hex(name.p[2]) && name.p[3] == '/';
 }
 
+/* Is it the address of one member and no other? */
+static bool is_members(const struct storage *st, const char *ip)
+{
+	struct msg_brief all[64];
+	const size_t n =
+	    st->beat ? beat_members(st->beat, all, ARRAY_LEN(all)) : 0;
+	size_t same = 0;
+
+	for (size_t i = 0; i < n; i++)
+		same += strcmp(all[i].ip, ip) == 0;
+	return same == 1;
+}
+
+static bool is_late(const struct op_flow *op)
+{
+	struct op_conn *data = conn_data(op->conn);
+	const char *ip = conn_peer_ip(op->conn);
+
+	if (!data->known) {
+		data->known = true;
+		data->named = data->peer[0] || is_members(op->ctx->st, ip);
+	}
+	return data->named && late_is(ip, data->peer, conn_number(op->conn));
+}
+
 int apply_begin(struct op_flow *op, struct apply_head head, struct span name)
 {
 	if (op_check_group(op, head.group) < 0 || !has_path(name) ||
 	    op_set_name(op, name, 1, FILE_NAME_MAX) < 0)
 		return -EINVAL;
 	op_is_replica(op);
+	if (is_late(op)) {
+		conn_close(op->conn);
+		return -EBUSY;
+	}
 	/* As in file names: seconds up to 2106. */
 	op->time = (uint32_t)head.time;
 	return 0;

@@ -109,6 +109,7 @@ struct op_conn {
 	struct op_flow *op; /* own; another, while own is apart; NULL */
 	int64_t received;   /* a time that counts after those apart, or 0 */
 	char peer[STORAGE_ID_SIZE + 1];
+	bool known, named; /* whose it is, if it brings what a peer has done */
 };
 
 /* The app of every hub. */

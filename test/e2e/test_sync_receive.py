@@ -26,6 +26,7 @@ pytestmark = pytest.mark.ours
 (HELLO, CREATE, REMOVE, UPDATE, LINK, APPEND, MODIFY, TRUNCATE,
  RENAME) = 9, 16, 17, 18, 19, 25, 35, 37, 40
 
+EBUSY = 16
 T = 1_700_000_000  # when it happened at the peer
 PEER = bytes([10, 88, 0, 21])
 SERIAL = itertools.count(1)
@@ -998,3 +999,30 @@ def test_recorded_dialogues_have_the_same_answers(fresh, name):
     assert count >= {"cluster-05-create-link": 3}.get(name, 9)
     for conn in conns.values():
         conn.close()
+
+
+def test_what_an_older_connection_brings_is_too_late(fresh):
+    """A peer that was killed has connected again, and the network still
+    holds what it had sent before."""
+    node = fresh().storage
+    name = peer_name(b"late")
+    with node.connect() as before, node.connect() as now:
+        for conn in before, now:
+            assert ask(conn, HELLO, pad("10.88.0.21", 16)) == 0
+        assert ask(before, CREATE, create(peer_name(b"1"), b"1")) == 0
+        assert ask(now, REMOVE, remove(name)) == ENOENT
+        assert ask(before, CREATE, create(name, b"late")) == EBUSY
+        assert before.is_closed()
+        assert on_disk(node, name) is None
+        assert ask(now, CREATE, create(peer_name(b"2"), b"2")) == 0
+
+
+def test_an_older_connection_of_another_peer_is_served(fresh):
+    node = fresh().storage
+    with node.connect() as one, node.connect() as other:
+        assert ask(one, HELLO, pad("10.88.0.21", 16)) == 0
+        assert ask(other, HELLO, pad("10.88.0.22", 16)) == 0
+        for conn in other, one, other:
+            name = peer_name(b"1")
+            assert ask(conn, CREATE, create(name, b"1")) == 0
+            assert on_disk(node, name) == b"1"
