@@ -21,12 +21,14 @@
 #define TRIM_ROWS 1000
 #define DAY_MS    INT64_C(86400000)
 #define MIB       UINT64_C(1048576)
+#define JUMP_MS   5000
 
 struct housekeeper {
 	struct storage *st;
 	struct timer *tick;
 	uint64_t seconds;
 	unsigned saved_changes;
+	int64_t ahead; /* of the wall clock before the other, ms */
 	struct write trim;
 	bool trimming;
 	bool more_to_trim;
@@ -204,12 +206,31 @@ static void save_if_changed(struct housekeeper *k)
 	housekeep_save(k->st);
 }
 
+/* What was done then has times out of order; files and samples show it. */
+static void look_at_clock(struct housekeeper *k)
+{
+	const int64_t ahead = clock_wall() - (int64_t)(clock_mono() / MONO_MS);
+	const int64_t jump = ahead - k->ahead;
+	char text[80];
+
+	k->ahead = ahead;
+	if (jump > -JUMP_MS && jump < JUMP_MS)
+		return;
+	snprintf(text, sizeof(text), "the clock jumped %s by %lld s",
+	    jump < 0 ? "back" : "ahead",
+	    (long long)((jump < 0 ? -jump : jump) + 500) / 1000);
+	log_warn("clock_jumped", "%s", text);
+	catalogue_event(k->st->catalogue, "FD-CLOCK-01", EVENT_WARN,
+	    k->st->me.id, text);
+}
+
 static void on_tick(void *arg)
 {
 	struct housekeeper *k = arg;
 	const struct storage_conf *c = &k->st->conf;
 
 	k->seconds++;
+	look_at_clock(k);
 	if (every(k, LOOK_SEC))
 		store_look(&k->st->store);
 	if (every(k, TEND_SEC))
@@ -228,6 +249,7 @@ int housekeep_start(struct storage *st, struct loop *loop,
 	struct housekeeper *k = xcalloc(1, sizeof(*k));
 
 	k->st = st;
+	k->ahead = clock_wall() - (int64_t)(clock_mono() / MONO_MS);
 	k->trim.apply = apply_trim;
 	k->trim.job.done = trimmed;
 	k->trim.job.home = loop_mailbox(loop);

@@ -16,6 +16,7 @@
 #include "storaged/replicate.h"
 
 #define MARK_STATE  "state"
+#define MARK_AFTER  "run_after" /* the last row before this run */
 #define STATE_CLEAN "clean"
 
 static void meta_path(const struct storage *st, const char *name, char *out,
@@ -37,12 +38,31 @@ static int64_t unclean_since(struct db *log)
 	return since;
 }
 
+/* The last row before that run; without a mark no row is known to be of it. */
+static uint64_t unclean_after(struct db *log)
+{
+	const uint64_t last = oplog_last(log, NULL);
+	char text[32] = "";
+	int64_t seq = 0;
+
+	if (db_mark_get(log, MARK_AFTER, text, sizeof(text)) < 0 ||
+	    str_to_i64(text, &seq) < 0 || seq < 0)
+		return last;
+	return (uint64_t)seq;
+}
+
 static int mark_running(struct db *log)
 {
-	char now[32];
+	char text[32];
+	int rc;
 
-	snprintf(now, sizeof(now), "%lld", (long long)clock_wall());
-	return db_mark_set(log, MARK_STATE, now);
+	snprintf(text, sizeof(text), "%llu",
+	    (unsigned long long)oplog_last(log, NULL));
+	rc = db_mark_set(log, MARK_AFTER, text);
+	if (rc < 0)
+		return rc;
+	snprintf(text, sizeof(text), "%lld", (long long)clock_wall());
+	return db_mark_set(log, MARK_STATE, text);
 }
 
 static int open_stores(struct storage *st, char *err, size_t cap)
@@ -67,13 +87,14 @@ static int recover(struct storage *st, struct db *log, char *err, size_t cap)
 {
 	struct recover_result r;
 	const struct recover_from from = { unclean_since(log),
-		st->me.name_source };
+		st->me.name_source, unclean_after(log) };
 	int rc;
 
 	if (from.since_ms == 0) {
 		recover_clean(&st->store);
 		return 0;
 	}
+	st->unclean = true;
 	rc = recover_run(&st->store, log, &from, &r);
 	if (rc < 0) {
 		snprintf(err, cap, "recovery cannot read the log: %s",

@@ -33,6 +33,8 @@ struct recovery {
 	struct recover_result *result;
 	uint64_t last; /* sequence number of the row just read */
 	wall_t first_at;
+	uint64_t after; /* the last row before the run */
+	wall_t least;   /* when the run's first row was made, by the clock */
 	uint64_t first_failed; /* 0: none */
 	uint64_t refused;      /* the first that a disk refused; 0: none */
 	uint32_t source;       /* in the names made here */
@@ -144,6 +146,8 @@ static int redo(void *arg, const struct op *op)
 	int rc = 0;
 
 	r->last = op->seq;
+	if (op->seq > r->after && (r->least == 0 || op->at < r->least))
+		r->least = op->at;
 	if (is_last(r, op))
 		rc = recover_row(r->stores, op, was_refused(r, op));
 	if (rc > 0)
@@ -237,7 +241,8 @@ int recover_run(struct stores *s, struct db *log,
 	struct recovery r = { .stores = s,
 		.log = log,
 		.result = out,
-		.source = from->source };
+		.source = from->source,
+		.after = from->after };
 	uint64_t total;
 	uint64_t last = oplog_last(log, &total);
 	wall_t since = tail_end(log, last) - TAIL_MS;
@@ -247,15 +252,18 @@ int recover_run(struct stores *s, struct db *log,
 	memset(out, 0, sizeof(*out));
 	if (since < from->since_ms)
 		since = from->since_ms;
-	tail = tail_of(log, last, since);
+	tail = tail_of(log, last, since, from->after);
 	r.refused = tail_unapplied(log);
 	names_init(&r.names);
 	rc = walk(&r, tail.noted, note);
+	if (rc == 0)
+		rc = walk(&r, tail.redone, redo);
+	/* The clock was set back meanwhile. */
+	if (r.least && r.least < from->since_ms)
+		since = r.least;
 	/* Rows before these are not known, or no longer there. */
 	if (tail.noted > 0 && since < r.first_at + SLACK_MS)
 		since = r.first_at + SLACK_MS;
-	if (rc == 0)
-		rc = walk(&r, tail.redone, redo);
 	if (rc == 0)
 		sweep(&r, since);
 	if (rc == 0)

@@ -43,6 +43,9 @@ struct recover_from {
 	int64_t since_ms; /* when the run that did not stop cleanly began; files
 	                     older than that are never touched */
 	uint32_t source;  /* in the names of files that were made here */
+	/* The last row before that run. Its own rows are the run's whatever
+	 * the clock said, which may have been set. */
+	uint64_t after;
 };
 
 /* 0 or -errno. */

@@ -7,6 +7,9 @@
 #include "storaged/recover.h"
 
 #define TAIL_ROWS 1000000
+/* More than can have been under way at a time: redone whatever the clock
+ * said. */
+#define LAST_ROWS 20000
 
 static int take_time(void *arg, const struct op *op)
 {
@@ -49,8 +52,9 @@ uint64_t tail_unapplied(struct db *log)
 	return (uint64_t)seq;
 }
 
-struct tail tail_of(struct db *log, uint64_t last, wall_t since)
+struct tail tail_of(struct db *log, uint64_t last, wall_t since, uint64_t after)
 {
+	uint64_t late = less(last, LAST_ROWS);
 	uint64_t floor = less(oplog_first(log), 1);
 	uint64_t missed = tail_unapplied(log);
 	struct tail t = { less(last, TAIL_ROWS), 0 };
@@ -58,6 +62,10 @@ struct tail tail_of(struct db *log, uint64_t last, wall_t since)
 	if (t.noted < floor)
 		t.noted = floor;
 	t.redone = row_before(log, t.noted, last, since);
+	if (late < after)
+		late = after;
+	if (t.redone > late)
+		t.redone = late;
 	if (missed && t.redone >= missed)
 		t.redone = missed - 1;
 	if (t.redone < floor)

@@ -14,8 +14,10 @@ struct tail {
 	uint64_t redone;
 };
 
-/* last: the last row; since: the first moment of the tail. */
-struct tail tail_of(struct db *log, uint64_t last, wall_t since);
+/* last: the last row; since: the first moment of the tail; after: the row
+ * before those of the run. */
+struct tail tail_of(struct db *log, uint64_t last, wall_t since,
+    uint64_t after);
 /* When the last row was made; 0: there is none. */
 wall_t tail_end(struct db *log, uint64_t last);
 /* The first row that is known not to have been applied; 0: none. */

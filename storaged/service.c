@@ -272,8 +272,10 @@ int service_start(struct storage *st, bool (*stop)(void), struct service **out,
 	    "durability=%s",
 	    FDFS_SUITE_VERSION, (int)getpid(), st->n_loops, st->store.n,
 	    st->store.conf.full ? "full" : "process");
-	catalogue_event(st->catalogue, "FD-START-01", EVENT_INFO, st->me.id,
-	    "storage started");
+	catalogue_event(st->catalogue, "FD-START-01",
+	    st->unclean ? EVENT_WARN : EVENT_INFO, st->me.id,
+	    st->unclean ? "storage started; the last run did not stop cleanly"
+	                : "storage started");
 	*out = s;
 	return 0;
 }

@@ -43,6 +43,7 @@ struct storage {
 	struct stats base_stats; /* of earlier runs */
 	int64_t up_time;         /* unix */
 	struct beat *beat;
+	bool unclean;    /* the last run did not stop cleanly; set at start */
 	bool lost_files; /* a disk recovery has not brought all; set at start */
 	struct replicate *replicate;
 	bool replicating; /* atomic: beat may tell it of members */

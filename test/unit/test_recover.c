@@ -24,10 +24,11 @@
 struct site {
 	struct stores s;
 	struct db *log;
-	int data;      /* descriptor of data/ */
-	wall_t now;    /* of the rows made next */
-	wall_t since;  /* when the run began */
-	unsigned made; /* names */
+	int data;       /* descriptor of data/ */
+	wall_t now;     /* of the rows made next */
+	wall_t since;   /* when the run began */
+	uint64_t after; /* the last row before it */
+	unsigned made;  /* names */
 	struct recover_result r;
 };
 
@@ -136,7 +137,7 @@ static void row_of(struct site *t, enum op_code code, const char *name)
 
 static void recover(struct site *t)
 {
-	const struct recover_from from = { t->since, 0x0100000a };
+	const struct recover_from from = { t->since, 0x0100000a, t->after };
 
 	free(t->r.left);
 	assert_int_equal(recover_run(&t->s, t->log, &from, &t->r), 0);
@@ -734,6 +735,27 @@ static void test_acknowledged_files_survive_a_clock_set_back(void **state)
 	site_close(&t);
 }
 
+/* It was an hour behind when the run was killed. */
+static void test_run_is_recovered_whose_clock_was_set_back(void **state)
+{
+	char name[FILEID_NAME_LEN + 1];
+	char lost[FILEID_NAME_LEN + 1];
+	struct site t;
+
+	site_open(&t, state);
+	t.since = t.now + 3600000;
+	uploaded(&t, false, "text", name);
+	row_of(&t, OP_DELETE, name);
+	new_name(&t, t.now + 1000, false, lost);
+	put_named(&t, lost, "", "tex");
+	recover(&t);
+	assert_int_equal(t.r.redone, 1);
+	assert_int_equal(t.r.orphans, 1);
+	expect_file(&t, name, "", NULL);
+	expect_file(&t, lost, "", NULL);
+	site_close(&t);
+}
+
 /* The log keeps few rows: those of files just made are gone already. */
 static void test_acknowledged_files_survive_a_short_log(void **state)
 {
@@ -764,6 +786,7 @@ static void test_operations_before_the_run_are_not_done_again(void **state)
 	/* Somebody brought it back, then the daemon was started. */
 	t.now += 60000;
 	t.since = t.now;
+	t.after = oplog_last(t.log, NULL);
 	row_of(&t, OP_CREATE, "M00/01/01/another");
 	recover_to(&t, 0);
 	expect_file(&t, name, "", "text");
@@ -800,6 +823,7 @@ int main(void)
 		    test_upload_cut_off_after_a_long_quiet_is_an_orphan),
 		scratch_test(test_old_files_are_never_touched),
 		scratch_test(test_acknowledged_files_survive_a_clock_set_back),
+		scratch_test(test_run_is_recovered_whose_clock_was_set_back),
 		scratch_test(test_acknowledged_files_survive_a_short_log),
 		scratch_test(test_operations_before_the_run_are_not_done_again),
 	};
