@@ -184,10 +184,10 @@ stop:
 	@sh tools/demo.sh stop
 
 test: test-packages
-	@$(MAKE) --no-print-directory -j"$$(nproc)" all unit-bins fault-lib
+	@$(MAKE) --no-print-directory -j"$$(nproc)" all unit-bins fault-lib bench-bins
 	@$(MAKE) --no-print-directory test-all
 
-test-all: all unit-bins fault-lib
+test-all: all unit-bins fault-lib bench-bins
 	@sh tools/test.sh quick
 
 check: test-packages

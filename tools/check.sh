@@ -41,7 +41,8 @@ sanitized() {
 	return $status
 }
 tests() {
-	make -j"$jobs" --no-print-directory all unit-bins fault-lib >/dev/null &&
+	make -j"$jobs" --no-print-directory all unit-bins fault-lib bench-bins \
+		>/dev/null &&
 		KILL_ROUNDS="${KILL_ROUNDS:-100}" sh tools/test.sh all
 }
 
