@@ -9,6 +9,7 @@ was acknowledged is on every member and nothing else is.
 
 import os
 import random
+import re
 import time
 
 import pytest
@@ -190,10 +191,32 @@ class Chaos:
         self.heal_due(everything=True)
 
 
-def events(node):
+# What the events of the storages say of it, if it came often enough.
+STORY = {
+    "kills": "FD-START-01 .*did not stop cleanly",
+    "restarts": "FD-START-01 storage started$",
+    "cuts": "FD-(SYNC-02 cannot be reached|TRK-01 tracker lost)",
+    "EIO": "FD-(APPLY-01|SYNC-03).*Input/output error",
+    "no space": "No space left on device",
+    "clock jumps": "FD-CLOCK-01 the clock jumped (ahead|back) by 3[56]",
+}
+
+
+def story(node):
+    """Its events, and of failures that no event is made of, its log."""
     with sqlite3_closing(node.catalogue()) as db:
-        return [f"{node.base.name}: {row['at']} {row['severity']} "
-                f"{row['text']}" for row in db.execute("select * from events")]
+        said = [f"{row['code']} {row['text']}" for row in db.execute(
+            "select code, text from events")]
+    return said + node.log().splitlines()
+
+
+def told(made, chaos):
+    """An operator can see what has happened."""
+    lines = [line for node in made.storages for line in story(node)]
+    for what, pattern in STORY.items():
+        found = sum(re.search(pattern, line) is not None for line in lines)
+        chaos.tell(f"{found} times told: {what}")
+        assert found or chaos.count.get(what, 0) < 8, what
 
 
 def waits_for_disk(node):
@@ -214,9 +237,11 @@ def settled(made, model):
     agree.verify_ours(made, made.storages)
     for node in made.storages:
         assert not node.unfinished(), node.unfinished()
-    out = made.tool("fdfs-meta", "verify", "--peers",
-                    made.storages[0].conf_path, deadline=60)
-    assert out.returncode == 0, (out.stdout + out.stderr).decode()[-3000:]
+    for node in made.storages:
+        out = made.tool("fdfs-meta", "verify", "--peers", node.conf_path,
+                        deadline=60)
+        assert out.returncode == 0, (out.stdout +
+                                     out.stderr).decode()[-3000:]
 
 
 def one_run(seed, namespaces):
@@ -239,7 +264,7 @@ def one_run(seed, namespaces):
         chaos.tell("everything agrees: " + ", ".join(
             f"{n} {what}" for what, n in sorted(chaos.count.items())))
         made.sound()
-        assert any(events(node) for node in made.storages)
+        told(made, chaos)
 
 
 @pytest.mark.limit(int(ROUNDS * (SECONDS + DRAIN + 120)))
