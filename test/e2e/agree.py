@@ -203,12 +203,12 @@ def wait_agree(nodes, model=None, deadline=30.0):
         time.sleep(0.2)
 
 
-def verify_ours(farm, nodes):
+def verify_ours(made, nodes):
     """`fdfs-meta verify --rows` of each of our running members."""
     for node in nodes:
         if node.is_stock:
             continue
-        out = farm.tool("fdfs-meta", "verify", "--rows", node.conf_path,
+        out = made.tool("fdfs-meta", "verify", "--rows", node.conf_path,
                         deadline=60)
         assert out.returncode == 0, (
             f"{node.base.name}: fdfs-meta verify --rows: "

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-import farm
 import harness
+import nodes
 
 DEFAULT_LIMIT = 120  # seconds a test may take
 
@@ -99,9 +99,9 @@ def fresh(request):
 
 
 @pytest.fixture
-def farms(request):
-    """Makes clusters of several trackers and storages: see farm.py."""
-    yield from makers(request, farm.Farm)
+def several(request):
+    """Makes clusters of several trackers and storages: see nodes.py."""
+    yield from makers(request, nodes.Nodes)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def name_of(cmd, body):
 
 
 class FakeStorage:
-    """`with FakeStorage(farm) as peer:` is a member until the end."""
+    """`with FakeStorage(made) as peer:` is a member until the end."""
 
     def __init__(self, made, number=190, rule=None):
         self.tracker = made.tracker

@@ -17,10 +17,10 @@ import pytest
 import agree
 import netns
 from agree import wait_agree
-from farm import Farm
 from faults import EIO, ENOSPC, LIBRARY, Faults
 from harness import sqlite3_closing, wait_until
 from mixload import Load
+from nodes import Nodes
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "40"))
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
@@ -247,7 +247,7 @@ def settled(made, model):
 def one_run(seed, namespaces):
     rng = random.Random(seed)
     print(f"\nCHAOS_SEED={seed}", flush=True)
-    with Farm("chaos", trackers=["ours"] * 2, storages=["ours"] * 3, paths=2,
+    with Nodes("chaos", trackers=["ours"] * 2, storages=["ours"] * 3, paths=2,
               namespaces=namespaces) as made:
         chaos = Chaos(made, rng)
         for node in made.storages:  # with the library that fails

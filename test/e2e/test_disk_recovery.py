@@ -14,8 +14,8 @@ import agree
 import harness
 import wire
 from agree import wait_agree
-from farm import needs_namespaces, needs_stock
 from harness import wait_until
+from nodes import needs_namespaces, needs_stock
 
 pytestmark = pytest.mark.ours
 
@@ -124,8 +124,8 @@ def mark(node):
 
 # --- the list ---
 
-def test_the_list_of_a_path_has_its_files_and_no_others(farms):
-    made = farms(storages=["ours"], paths=2)
+def test_the_list_of_a_path_has_its_files_and_no_others(several):
+    made = several(storages=["ours"], paths=2)
     node = made.storages[0]
     here = fill(node, path=0)
     fill(node, path=1)
@@ -138,8 +138,8 @@ def test_the_list_of_a_path_has_its_files_and_no_others(farms):
     assert {line[2][:4] for line in fetch_list(node, 1)} == {"M01/"}
 
 
-def test_the_list_has_what_the_catalogue_does_not_know_yet(farms):
-    made = farms(storages=["ours"])
+def test_the_list_has_what_the_catalogue_does_not_know_yet(several):
+    made = several(storages=["ours"])
     node = made.storages[0]
     for _ in range(20):
         with node.connect() as conn:
@@ -147,16 +147,16 @@ def test_the_list_has_what_the_catalogue_does_not_know_yet(farms):
         assert name in {line[2] for line in fetch_list(node)}
 
 
-def test_a_list_of_a_path_that_is_not_there_is_refused(farms):
-    made = farms(storages=["ours"])
+def test_a_list_of_a_path_that_is_not_there_is_refused(several):
+    made = several(storages=["ours"])
     for body in (wire.group() + b"\x01", wire.group("other") + b"\x00",
                  wire.group(), wire.group() + b"\x00\x00"):
         with made.storages[0].connect() as conn:
             conn.fails(FETCH_LIST, body, 22)
 
 
-def test_a_long_list_does_not_hold_up_others(farms):
-    made = farms(storages=["ours"])
+def test_a_long_list_does_not_hold_up_others(several):
+    made = several(storages=["ours"])
     node = made.storages[0]
     with node.connect() as conn:
         for i in range(3000):
@@ -176,10 +176,10 @@ def test_a_long_list_does_not_hold_up_others(farms):
     pytest.param("stock", "ours", marks=[needs_stock(), needs_namespaces()]),
 ])
 @pytest.mark.limit(180)
-def test_a_lost_path_comes_back(farms, victim, source):
+def test_a_lost_path_comes_back(several, victim, source):
     # FastDFS's recovery comes from no address that was configured; that of a
     # member gets empty files, too.
-    made = farms(storages=[source, victim], paths=2,
+    made = several(storages=[source, victim], paths=2,
                  namespaces=victim == "stock")
     other, node = made.storages
     files = {**fill(other), **fill(node)}
@@ -210,8 +210,8 @@ def test_a_lost_path_comes_back(farms, victim, source):
 
 
 @pytest.mark.limit(180)
-def test_a_recovery_that_was_killed_goes_on_where_it_was(farms):
-    made = farms(storages=["ours", "ours"],
+def test_a_recovery_that_was_killed_goes_on_where_it_was(several):
+    made = several(storages=["ours", "ours"],
                  storage={"disk_recovery_threads": 1})
     other, node = made.storages
     files = {}
@@ -248,8 +248,8 @@ def test_a_recovery_that_was_killed_goes_on_where_it_was(farms):
 
 
 @pytest.mark.limit(300)
-def test_a_recovery_that_is_killed_again_and_again_ends_complete(farms):
-    made = farms(storages=["ours", "ours"])
+def test_a_recovery_that_is_killed_again_and_again_ends_complete(several):
+    made = several(storages=["ours", "ours"])
     other, node = made.storages
     files = {}
     with other.connect() as conn:
@@ -273,8 +273,8 @@ def test_a_recovery_that_is_killed_again_and_again_ends_complete(farms):
 
 
 @pytest.mark.limit(240)
-def test_clients_go_on_while_a_path_comes_back(farms):
-    made = farms(storages=["ours", "ours"],
+def test_clients_go_on_while_a_path_comes_back(several):
+    made = several(storages=["ours", "ours"],
                  storage={"disk_recovery_threads": 1})
     other, node = made.storages
     old = []
@@ -311,8 +311,8 @@ def test_clients_go_on_while_a_path_comes_back(farms):
 
 
 @pytest.mark.limit(180)
-def test_recovery_waits_for_a_member_and_can_be_stopped(farms):
-    made = farms(storages=["ours", "ours"])
+def test_recovery_waits_for_a_member_and_can_be_stopped(several):
+    made = several(storages=["ours", "ours"])
     other, node = made.storages
     files = fill(other)
     wait_holds(node, files)
@@ -333,8 +333,8 @@ def test_recovery_waits_for_a_member_and_can_be_stopped(farms):
 
 
 @pytest.mark.limit(180)
-def test_what_was_deleted_here_does_not_come_back(farms):
-    made = farms(storages=["ours", "ours"])
+def test_what_was_deleted_here_does_not_come_back(several):
+    made = several(storages=["ours", "ours"])
     other, node = made.storages
     files = fill(other)
     wait_holds(node, files)
@@ -355,8 +355,8 @@ def test_what_was_deleted_here_does_not_come_back(farms):
     wait_agree(made.storages)
 
 
-def test_files_that_were_only_here_are_told_as_lost(farms):
-    made = farms(storages=["ours"], paths=2)
+def test_files_that_were_only_here_are_told_as_lost(several):
+    made = several(storages=["ours"], paths=2)
     node = made.storages[0]
     lost = fill(node, path=0)
     kept = fill(node, path=1)
@@ -374,8 +374,8 @@ def test_files_that_were_only_here_are_told_as_lost(farms):
     assert len(events(node, "FD-REC-02")) == 1
 
 
-def test_more_directories_are_no_lost_disk(farms):
-    made = farms(storages=["ours", "ours"])
+def test_more_directories_are_no_lost_disk(several):
+    made = several(storages=["ours", "ours"])
     node = made.storages[1]
     files = fill(node)
     node.stop()

@@ -27,10 +27,10 @@ def write_ids(made, lines=None):
 
 
 @pytest.fixture
-def by_id(farms):
+def by_id(several):
     """begin(tracker settings, storage i -> settings) with two of each."""
     def begin(each=None, trackers=2, lines=None, **tracker):
-        made = farms(start=False, trackers=["ours"] * trackers, storages=(),
+        made = several(start=False, trackers=["ours"] * trackers, storages=(),
                      tracker={**IDS, **tracker})
         for i in range(2):
             node = made.add_storage("ours", **(each(i) if each else {}))
@@ -173,9 +173,9 @@ def leader_of(tracker):
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this host")
-def test_ipv6(farms):
+def test_ipv6(several):
     """All on ::1: ports alone tell them apart."""
-    made = farms(start=False, trackers=["ours"] * 2, storages=["ours"] * 2,
+    made = several(start=False, trackers=["ours"] * 2, storages=["ours"] * 2,
                  tracker=IDS)
     for i, node in enumerate(made.daemons):
         node.address = ("::1", NETWORK.port("127.0.0.1"))

@@ -19,9 +19,9 @@ import harness
 import mixload
 import wire
 from agree import wait_agree
-from farm import needs_namespaces, needs_stock
 from harness import wait_until
 from mixload import GROWING, Load
+from nodes import needs_namespaces, needs_stock
 
 pytestmark = [pytest.mark.ours, pytest.mark.slow, needs_stock(),
               pytest.mark.limit(240)]
@@ -127,16 +127,16 @@ COMBINATIONS = {
 
 
 @pytest.mark.parametrize("which", COMBINATIONS)
-def test_everything_arrives_both_ways(farms, which):
+def test_everything_arrives_both_ways(several, which):
     tracker, storages = COMBINATIONS[which]
-    made = farms(trackers=[tracker], storages=storages)
+    made = several(trackers=[tracker], storages=storages)
     everything_both_ways(made)
 
 
 @pytest.mark.parametrize("which", COMBINATIONS)
-def test_any_client_and_fdfs_monitor(farms, which):
+def test_any_client_and_fdfs_monitor(several, which):
     tracker, storages = COMBINATIONS[which]
-    made = farms(trackers=[tracker], storages=storages)
+    made = several(trackers=[tracker], storages=storages)
     any_client_works(made)
     monitor_is_right(made)
     wait_agree(made.storages, deadline=SETTLE)
@@ -149,8 +149,8 @@ PAIRS = [("ours", "stock"), ("stock", "ours")]
 
 @pytest.mark.parametrize("tracker", ["ours", "stock"])
 @pytest.mark.parametrize("old,new", PAIRS + [("ours", "ours")])
-def test_a_new_member_is_filled(farms, old, new, tracker):
-    made = farms(trackers=[tracker], storages=[old], paths=2)
+def test_a_new_member_is_filled(several, old, new, tracker):
+    made = several(trackers=[tracker], storages=[old], paths=2)
     with calm_load(made.storages, seed=2) as load:
         time.sleep(4)
     fresh = made.add_storage(new)
@@ -168,8 +168,8 @@ def test_a_new_member_is_filled(farms, old, new, tracker):
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 @pytest.mark.parametrize("away", [0, 1])
-def test_a_member_comes_back(farms, away, how):
-    made = farms(storages=["ours", "stock"])
+def test_a_member_comes_back(several, away, how):
+    made = several(storages=["ours", "stock"])
     model = everything_both_ways(made, 4)
     stays = made.storages[1 - away]
     getattr(made.storages[away], how)()
@@ -182,9 +182,9 @@ def test_a_member_comes_back(farms, away, how):
 
 @pytest.mark.parametrize("kinds", [("ours", "stock"), ("stock", "ours"),
                                    ("ours", "ours")])
-def test_a_lost_store_path_is_fetched_back(farms, kinds):
+def test_a_lost_store_path_is_fetched_back(several, kinds):
     """The second kind loses the disk."""
-    made = farms(storages=list(kinds), paths=2)
+    made = several(storages=list(kinds), paths=2)
     with calm_load(made.storages, seed=6, keep=400) as load:
         time.sleep(5)
     wait_agree(made.storages, load.model, SETTLE)
@@ -211,8 +211,8 @@ def test_a_lost_store_path_is_fetched_back(farms, kinds):
 
 # --- several trackers ------------------------------------------------------
 
-def both(farms, trackers=("stock", "ours"), storages=("ours", "stock")):
-    return farms(trackers=list(trackers), storages=list(storages),
+def both(several, trackers=("stock", "ours"), storages=("ours", "stock")):
+    return several(trackers=list(trackers), storages=list(storages),
                  namespaces=True)
 
 
@@ -220,8 +220,8 @@ def both(farms, trackers=("stock", "ours"), storages=("ours", "stock")):
 @pytest.mark.parametrize("trackers", [("stock", "ours"), ("ours", "stock"),
                                       ("ours", "ours"),
                                       ("ours", "stock", "ours")])
-def test_trackers_agree_who_leads(farms, trackers):
-    made = both(farms, trackers)
+def test_trackers_agree_who_leads(several, trackers):
+    made = both(several, trackers)
     everything_both_ways(made, 5)
     with made.trackers[0].connect() as one, \
             made.trackers[1].connect() as two:
@@ -233,8 +233,8 @@ def test_trackers_agree_who_leads(farms, trackers):
 @needs_namespaces()
 @pytest.mark.parametrize("trackers", [("stock", "ours"), ("ours", "stock"),
                                       ("ours", "ours")])
-def test_the_leader_fails_and_returns(farms, trackers):
-    made = both(farms, trackers)
+def test_the_leader_fails_and_returns(several, trackers):
+    made = both(several, trackers)
     with calm_load(made.storages, seed=8, operations=GROWING) as load:
         for how in ("kill", "stop"):
             old = made.leader()
@@ -254,8 +254,8 @@ def test_the_leader_fails_and_returns(farms, trackers):
 
 @needs_namespaces()
 @pytest.mark.parametrize("trackers", [("stock", "ours"), ("ours", "stock")])
-def test_each_daemon_in_turn_is_restarted_under_load(farms, trackers):
-    made = both(farms, trackers)
+def test_each_daemon_in_turn_is_restarted_under_load(several, trackers):
+    made = both(several, trackers)
     with calm_load(made.storages, seed=9, operations=GROWING) as load:
         for node in made.daemons:
             time.sleep(0.5)
@@ -273,10 +273,10 @@ def test_each_daemon_in_turn_is_restarted_under_load(farms, trackers):
 
 @needs_namespaces()
 @pytest.mark.parametrize("kind", ["stock", "ours"])
-def test_a_tracker_is_added_to_a_running_cluster(farms, kind):
+def test_a_tracker_is_added_to_a_running_cluster(several, kind):
     """It takes the system files of the others."""
     first = "ours" if kind == "stock" else "stock"
-    made = farms(trackers=[first], storages=["ours", "stock"],
+    made = several(trackers=[first], storages=["ours", "stock"],
                  namespaces=True)
     everything_both_ways(made, 4)
     fresh = made.add_tracker(kind)

@@ -22,8 +22,8 @@ pytestmark = [
                        reason="no fail.so: make fault-lib")]
 
 
-def pair(farms, faulty=0):
-    made = farms(start=False, storages=["ours", "ours"])
+def pair(several, faulty=0):
+    made = several(start=False, storages=["ours", "ours"])
     faults = Faults(made.storages[faulty])
     made.start()
     return made, made.storages[0], made.storages[1], faults
@@ -91,9 +91,9 @@ CHANGES = {
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.limit(120)
 def test_what_was_refused_is_carried_out_when_the_disk_heals(
-        farms, what, errno):
+        several, what, errno):
     call, part, command, body, after = CHANGES[what]
-    made, one, other, faults = pair(farms)
+    made, one, other, faults = pair(several)
     with one.connect() as conn:
         name = conn.upload_appender(BIG)
         wait_until(lambda: other.path_of(name).exists(), 10)
@@ -128,9 +128,9 @@ def test_what_was_refused_is_carried_out_when_the_disk_heals(
     assert not one.unfinished()
 
 
-def test_a_name_that_could_not_be_taken_back_keeps_it(farms):
+def test_a_name_that_could_not_be_taken_back_keeps_it(several):
     """Neither the rename nor the row that takes it back succeeds."""
-    made, one, other, faults = pair(farms)
+    made, one, other, faults = pair(several)
     with one.connect() as conn:
         name = conn.upload_appender(SMALL)
         caught_up(one, other)
@@ -146,8 +146,8 @@ def test_a_name_that_could_not_be_taken_back_keeps_it(farms):
 
 
 @pytest.mark.limit(90)
-def test_the_next_change_carries_out_what_was_refused(farms):
-    made, one, other, faults = pair(farms)
+def test_the_next_change_carries_out_what_was_refused(several):
+    made, one, other, faults = pair(several)
     with one.connect() as conn:
         name = conn.upload_appender(SMALL)
         for i in range(5):
@@ -168,8 +168,8 @@ def test_the_next_change_carries_out_what_was_refused(farms):
 
 
 @pytest.mark.parametrize("kind", ["create", "append", "delete", "metadata"])
-def test_what_a_peer_sent_and_our_disk_refused(farms, kind):
-    made, one, other, faults = pair(farms, faulty=1)
+def test_what_a_peer_sent_and_our_disk_refused(several, kind):
+    made, one, other, faults = pair(several, faulty=1)
     with one.connect() as conn:
         name = conn.upload_appender(BIG)
         wait_until(lambda: other.path_of(name).exists(), 10)
@@ -195,8 +195,8 @@ def test_what_a_peer_sent_and_our_disk_refused(farms, kind):
 
 
 @pytest.mark.limit(90)
-def test_it_is_tried_again_after_a_start_on_the_same_disk(farms):
-    made, one, other, faults = pair(farms)
+def test_it_is_tried_again_after_a_start_on_the_same_disk(several):
+    made, one, other, faults = pair(several)
     with one.connect() as conn:
         name = conn.upload_appender(BIG)
         caught_up(one, other)
@@ -214,8 +214,8 @@ def test_it_is_tried_again_after_a_start_on_the_same_disk(farms):
 
 
 @pytest.mark.limit(90)
-def test_what_is_lost_for_good_is_told_once(farms):
-    made, one, other, faults = pair(farms)
+def test_what_is_lost_for_good_is_told_once(several):
+    made, one, other, faults = pair(several)
     with one.connect() as conn:
         name = conn.upload_appender(BIG)
         caught_up(one, other)
@@ -238,8 +238,8 @@ def test_what_is_lost_for_good_is_told_once(farms):
     assert severity == 2 and subject == name and "gone" in text
 
 
-def test_a_new_file_that_cannot_be_removed_goes_later(farms):
-    made, one, _, faults = pair(farms)
+def test_a_new_file_that_cannot_be_removed_goes_later(several):
+    made, one, _, faults = pair(several)
     with one.connect() as conn:
         before = one.visible()
         with faults.on("write,unlink", ENOSPC):

@@ -11,9 +11,9 @@ import agree
 import mixload
 import wire
 from agree import wait_agree
-from farm import needs_namespaces
 from harness import wait_until
 from mixload import Load
+from nodes import needs_namespaces
 
 pytestmark = pytest.mark.ours
 
@@ -24,8 +24,8 @@ def appears(node, name, deadline=10.0):
 
 
 @pytest.mark.parametrize("members", [2, 3])
-def test_everything_of_a_mixed_load_arrives_on_all(farms, members):
-    made = farms(storages=["ours"] * members, paths=2)
+def test_everything_of_a_mixed_load_arrives_on_all(several, members):
+    made = several(storages=["ours"] * members, paths=2)
     with Load(made.storages, seed=members) as load:
         time.sleep(3)
     assert not load.model.lost, load.model
@@ -35,9 +35,9 @@ def test_everything_of_a_mixed_load_arrives_on_all(farms, members):
     agree.verify_ours(made, made.storages)
 
 
-def test_one_file_is_on_the_peer_in_no_time(farms):
+def test_one_file_is_on_the_peer_in_no_time(several):
     """Not a measure (that is in test/bench), but no polling interval."""
-    made = farms(storages=["ours", "ours"])
+    made = several(storages=["ours", "ours"])
     one, other = made.storages
     lags = []
     with one.connect() as conn:
@@ -51,8 +51,8 @@ def test_one_file_is_on_the_peer_in_no_time(farms):
     assert statistics.median(lags) < 0.3, lags
 
 
-def test_what_a_peer_was_sent_is_recorded_as_its_source_did_it(farms):
-    made = farms(storages=["ours", "ours"])
+def test_what_a_peer_was_sent_is_recorded_as_its_source_did_it(several):
+    made = several(storages=["ours", "ours"])
     one, other = made.storages
     with one.connect() as conn:
         name = conn.upload_appender(b"abc")
@@ -78,8 +78,8 @@ def test_what_a_peer_was_sent_is_recorded_as_its_source_did_it(farms):
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_a_peer_that_was_away_catches_up(farms, how):
-    made = farms(storages=["ours", "ours", "ours"])
+def test_a_peer_that_was_away_catches_up(several, how):
+    made = several(storages=["ours", "ours", "ours"])
     model = mixload.run(made.storages, 200, seed=1)
     away = made.storages[2]
     getattr(away, how)()
@@ -91,8 +91,8 @@ def test_a_peer_that_was_away_catches_up(farms, how):
     agree.verify_ours(made, made.storages)
 
 
-def test_a_source_that_is_killed_goes_on_where_it_was(farms):
-    made = farms(storages=["ours", "ours"])
+def test_a_source_that_is_killed_goes_on_where_it_was(several):
+    made = several(storages=["ours", "ours"])
     model = mixload.Model()
     for turn in range(3):
         with Load(made.storages, seed=turn, model=model):
@@ -104,8 +104,8 @@ def test_a_source_that_is_killed_goes_on_where_it_was(farms):
     agree.verify_ours(made, made.storages)
 
 
-def test_a_restart_of_all_loses_nothing(farms):
-    made = farms(trackers=["ours", "ours"], storages=["ours", "ours"])
+def test_a_restart_of_all_loses_nothing(several):
+    made = several(trackers=["ours", "ours"], storages=["ours", "ours"])
     with Load(made.storages, seed=5) as load:
         time.sleep(1)
         for node in made.daemons:
@@ -117,8 +117,8 @@ def test_a_restart_of_all_loses_nothing(farms):
     wait_agree(made.storages, load.model)
 
 
-def test_a_new_member_gets_everything_while_both_serve(farms):
-    made = farms(storages=["ours"], paths=2)
+def test_a_new_member_gets_everything_while_both_serve(several):
+    made = several(storages=["ours"], paths=2)
     model = mixload.run(made.storages, 1500, seed=7)
     fresh = made.add_storage("ours")
     with Load(made.storages[:1], seed=8, model=model, pause=0.005):
@@ -132,8 +132,8 @@ def test_a_new_member_gets_everything_while_both_serve(farms):
                 assert conn.download(file.name) == file.content
 
 
-def test_members_of_other_groups_get_nothing(farms):
-    made = farms(storages=["ours"] * 3, groups=["a", "b", "a"])
+def test_members_of_other_groups_get_nothing(several):
+    made = several(storages=["ours"] * 3, groups=["a", "b", "a"])
     one, alien, other = made.storages
     model = mixload.run([one, other], 200, seed=9)
     wait_agree([one, other], model)
@@ -196,16 +196,16 @@ def read_back(made, seconds, meanwhile=lambda: None, readers=3):
     return found
 
 
-def test_a_file_is_read_right_after_its_upload_where_the_tracker_says(farms):
-    made = farms(storages=["ours"] * 3)
+def test_a_file_is_read_right_after_its_upload_where_the_tracker_says(several):
+    made = several(storages=["ours"] * 3)
     with Load(made.storages, workers=2, seed=10, pause=0.002) as load:
         read_back(made, 5)
     wait_agree(made.storages, deadline=30)
     assert not load.model.lost
 
 
-def test_a_file_is_read_at_once_although_a_peer_stands_still(farms):
-    made = farms(storages=["ours"] * 3)
+def test_a_file_is_read_at_once_although_a_peer_stands_still(several):
+    made = several(storages=["ours"] * 3)
     slow = made.storages[2]
 
     def pulse():
@@ -217,8 +217,8 @@ def test_a_file_is_read_at_once_although_a_peer_stands_still(farms):
 
 
 @needs_namespaces()
-def test_a_file_is_read_at_once_although_a_peer_is_far_away(farms):
-    made = farms(storages=["ours"] * 3, namespaces=True,
+def test_a_file_is_read_at_once_although_a_peer_is_far_away(several):
+    made = several(storages=["ours"] * 3, namespaces=True,
                  trackers=["ours", "ours"])
     for node in made.storages[:2]:
         made.network.delay(made.storages[2], node, 150)
@@ -230,8 +230,8 @@ def test_a_file_is_read_at_once_although_a_peer_is_far_away(farms):
 
 
 @needs_namespaces()
-def test_a_cut_between_two_members_heals(farms):
-    made = farms(storages=["ours"] * 3, namespaces=True)
+def test_a_cut_between_two_members_heals(several):
+    made = several(storages=["ours"] * 3, namespaces=True)
     one, two, three = made.storages
     model = mixload.run(made.storages, 200, seed=12)
     wait_agree(made.storages, model)

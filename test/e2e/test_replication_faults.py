@@ -21,9 +21,9 @@ pytestmark = [
                        reason="no fail.so: make fault-lib")]
 
 
-def pair(farms, faulty, **options):
+def pair(several, faulty, **options):
     """Two members; those of `faulty` (0, 1) can be made to fail."""
-    made = farms(start=False, storages=["ours", "ours"], **options)
+    made = several(start=False, storages=["ours", "ours"], **options)
     faults = {i: Faults(made.storages[i]) for i in faulty}
     made.start()
     return made.storages[0], made.storages[1], faults
@@ -50,9 +50,9 @@ def wait_error(one, other, number, deadline=15.0):
                f"{one.base.name} is told {number}")
 
 
-def test_a_disk_that_is_full_for_a_moment_loses_nothing(farms):
+def test_a_disk_that_is_full_for_a_moment_loses_nothing(several):
     """All that is under way at once is refused."""
-    one, other, faults = pair(farms, [1])
+    one, other, faults = pair(several, [1])
     other.stop()
     with one.connect() as conn:
         names = [conn.upload(b"%d" % i) for i in range(600)]
@@ -64,8 +64,8 @@ def test_a_disk_that_is_full_for_a_moment_loses_nothing(farms):
     assert all(other.path_of(name).exists() for name in names)
 
 
-def test_metadata_goes_with_a_slave_that_is_made_again(farms):
-    one, other, _ = pair(farms, [])
+def test_metadata_goes_with_a_slave_that_is_made_again(several):
+    one, other, _ = pair(several, [])
     with one.connect() as conn:
         master = conn.upload(b"master", ext="jpg")
         appears(other, master)
@@ -79,8 +79,8 @@ def test_metadata_goes_with_a_slave_that_is_made_again(farms):
     wait_agree([one, other])
 
 
-def test_a_file_that_cannot_be_read_here_stops_no_other(farms):
-    one, other, faults = pair(farms, [0])
+def test_a_file_that_cannot_be_read_here_stops_no_other(several):
+    one, other, faults = pair(several, [0])
     other.stop()
     with one.connect() as conn:
         bad = conn.upload(b"never mind")
@@ -94,8 +94,8 @@ def test_a_file_that_cannot_be_read_here_stops_no_other(farms):
     wait_agree([one, other])
 
 
-def test_a_rename_that_the_peer_cannot_do_leaves_no_old_name(farms):
-    one, other, faults = pair(farms, [1])
+def test_a_rename_that_the_peer_cannot_do_leaves_no_old_name(several):
+    one, other, faults = pair(several, [1])
     with one.connect() as conn:
         old = conn.upload_appender(b"grows")
         appears(other, old)
@@ -155,9 +155,9 @@ def test_a_slave_that_was_deleted_may_come_again(fresh):
             assert ask(conn, REMOVE, remove(name)) == 0
 
 
-def test_a_delete_here_and_an_append_there_end_as_deleted(farms):
+def test_a_delete_here_and_an_append_there_end_as_deleted(several):
     """Both while they could not reach one another."""
-    one, other, _ = pair(farms, [])
+    one, other, _ = pair(several, [])
     with one.connect() as conn, other.connect() as there:
         name = conn.upload_appender(b"first")
         appears(other, name)
@@ -174,10 +174,10 @@ def test_a_delete_here_and_an_append_there_end_as_deleted(farms):
 # --- members that come back -----------------------------------------------------
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_member_that_comes_back_empty_is_filled_by_all(farms, seen):
+def test_a_member_that_comes_back_empty_is_filled_by_all(several, seen):
     """The same address, and nothing on its disk."""
     beat = {} if seen else {"heart_beat_interval": 10}
-    made = farms(storages=["ours", "ours", "ours"], storage=beat)
+    made = several(storages=["ours", "ours", "ours"], storage=beat)
     one, two, three = made.storages
     for node in made.storages:
         with node.connect() as conn:
@@ -206,9 +206,9 @@ def test_a_member_that_comes_back_empty_is_filled_by_all(farms, seen):
     wait_agree(made.storages, deadline=60)
 
 
-def test_appends_on_both_sides_of_a_cut_can_be_seen(farms):
+def test_appends_on_both_sides_of_a_cut_can_be_seen(several):
     """Nobody can say which one is right, but verify says that they differ."""
-    made = farms(storages=["ours", "ours"])
+    made = several(storages=["ours", "ours"])
     one, other = made.storages
     with one.connect() as conn:
         name = conn.upload_appender(b"first")

@@ -18,8 +18,8 @@ from harness import sqlite3_closing, wait_until
 pytestmark = pytest.mark.ours
 
 
-def pair(farms, **options):
-    made = farms(storages=["ours", "ours"], **options)
+def pair(several, **options):
+    made = several(storages=["ours", "ours"], **options)
     one, other = made.storages
     return one, other
 
@@ -90,10 +90,10 @@ def change_at_random(conn, dice, steps):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_rows_sent_again_from_anywhere_change_nothing(farms, seed):
+def test_rows_sent_again_from_anywhere_change_nothing(several, seed):
     """As after a crash of the source that lost its place in the log."""
     dice = random.Random(seed)
-    one, other = pair(farms)
+    one, other = pair(several)
     with one.connect() as conn:
         change_at_random(conn, dice, 400)
     in_sync(one, other)
@@ -111,8 +111,8 @@ def test_rows_sent_again_from_anywhere_change_nothing(farms, seed):
         wait_agree([one, other])
 
 
-def test_a_file_that_the_peer_cannot_take_is_parked_and_tried_again(farms):
-    one, other = pair(farms)
+def test_a_file_that_the_peer_cannot_take_is_parked_and_tried_again(several):
+    one, other = pair(several)
     with one.connect() as conn:
         bad = conn.upload_appender(b"first")
         appears(other, bad)
@@ -139,8 +139,8 @@ def test_a_file_that_the_peer_cannot_take_is_parked_and_tried_again(farms):
     wait_agree([one, other])
 
 
-def test_the_row_of_the_pair_tells_what_was_sent(farms):
-    one, other = pair(farms)
+def test_the_row_of_the_pair_tells_what_was_sent(several):
+    one, other = pair(several)
     in_sync(one, other)
     before = row_of(one, other)
     with one.connect() as conn:
@@ -155,8 +155,8 @@ def test_the_row_of_the_pair_tells_what_was_sent(farms):
     assert after["errors"] == before["errors"]
 
 
-def test_a_peer_that_is_gone_is_told_and_waited_for(farms):
-    one, other = pair(farms)
+def test_a_peer_that_is_gone_is_told_and_waited_for(several):
+    one, other = pair(several)
     in_sync(one, other)
     other.kill()
     with one.connect() as conn:
@@ -170,8 +170,8 @@ def test_a_peer_that_is_gone_is_told_and_waited_for(farms):
     wait_agree([one, other])
 
 
-def test_a_rest_after_each_operation_is_kept(farms):
-    one, other = pair(farms, storage={"sync_interval": 100})
+def test_a_rest_after_each_operation_is_kept(several):
+    one, other = pair(several, storage={"sync_interval": 100})
     in_sync(one, other)
     since = time.monotonic()
     with one.connect() as conn:
@@ -181,9 +181,9 @@ def test_a_rest_after_each_operation_is_kept(farms):
     assert time.monotonic() - since > 0.8
 
 
-def test_what_is_parked_before_a_rename_comes_after_it(farms):
+def test_what_is_parked_before_a_rename_comes_after_it(several):
     """The peer renames a file that it has not brought up to date."""
-    made = farms()
+    made = several()
     one = made.storage
 
     def rule(cmd, _):
@@ -207,9 +207,9 @@ def test_what_is_parked_before_a_rename_comes_after_it(farms):
 
 
 @pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
-def test_metadata_that_both_disks_refuse_arrive_in_the_end(farms):
+def test_metadata_that_both_disks_refuse_arrive_in_the_end(several):
     """Ours later than the peer's: there is no look at ours before it."""
-    made = farms(start=False)
+    made = several(start=False)
     one = made.storage
     faults = Faults(one)
     made.start()

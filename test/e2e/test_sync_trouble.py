@@ -95,8 +95,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def on_small_disk(farms, small_disk, **options):
-    made = farms(start=False, storages=["ours", "ours"], **options)
+def on_small_disk(several, small_disk, **options):
+    made = several(start=False, storages=["ours", "ours"], **options)
     one, other = made.storages
     shutil.rmtree(other.paths[0])
     other.paths = [small_disk]
@@ -116,8 +116,8 @@ def wait_stalled(made, one, other, word):
 
 
 @pytest.mark.parametrize("size", [200_000, 9_000_000])
-def test_a_peer_whose_disk_is_full_is_waited_for(farms, small_disk, size):
-    made, one, other = on_small_disk(farms, small_disk)
+def test_a_peer_whose_disk_is_full_is_waited_for(several, small_disk, size):
+    made, one, other = on_small_disk(several, small_disk)
     filler = small_disk / "in the way"
     filler.write_bytes(bytes(3_000_000))
     with one.connect() as conn:
@@ -142,8 +142,8 @@ def test_a_peer_whose_disk_is_full_is_waited_for(farms, small_disk, size):
     in_sync(one, other)
 
 
-def test_a_peer_whose_disk_is_read_only_is_waited_for(farms, small_disk):
-    made, one, other = on_small_disk(farms, small_disk)
+def test_a_peer_whose_disk_is_read_only_is_waited_for(several, small_disk):
+    made, one, other = on_small_disk(several, small_disk)
     with one.connect() as conn:
         appender = conn.upload_appender(b"first")
         gone = conn.upload(b"gone")
@@ -189,8 +189,8 @@ class Remount:
 @pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
 @pytest.mark.parametrize("errno, word", [(ENOSPC, "o space left"),
                                          (EROFS, "ead-only")])
-def test_what_a_whole_peer_refuses_is_not_parked(farms, errno, word):
-    made = farms(start=False, storages=["ours", "ours"])
+def test_what_a_whole_peer_refuses_is_not_parked(several, errno, word):
+    made = several(start=False, storages=["ours", "ours"])
     one, other = made.storages
     faults = Faults(other)
     made.start()
@@ -210,8 +210,8 @@ def test_what_a_whole_peer_refuses_is_not_parked(farms, errno, word):
 
 # --- a peer that refuses one file -------------------------------------------
 
-def with_fake(farms, number=190, **options):
-    made = farms(storages=["ours"], **options)
+def with_fake(several, number=190, **options):
+    made = several(storages=["ours"], **options)
     return made, made.storages[0], FakeStorage(made, number)
 
 
@@ -220,8 +220,8 @@ def until_active(fake):
                "the fake peer is ACTIVE")
 
 
-def test_a_file_answered_with_22_is_parked_and_the_others_go_on(farms):
-    made, one, fake = with_fake(farms)
+def test_a_file_answered_with_22_is_parked_and_the_others_go_on(several):
+    made, one, fake = with_fake(several)
     with fake, one.connect() as conn:
         until_active(fake)
         before = conn.upload(b"before")
@@ -265,9 +265,9 @@ def test_a_file_answered_with_22_is_parked_and_the_others_go_on(farms):
         assert [r for r in fake.since(mark, HELLO) if r.conn == last.conn]
 
 
-def test_a_file_that_is_always_refused_is_never_forgotten(farms):
+def test_a_file_that_is_always_refused_is_never_forgotten(several):
     """Idle otherwise: the retries must neither stop nor become a storm."""
-    _, one, fake = with_fake(farms)
+    _, one, fake = with_fake(several)
     with fake, one.connect() as conn:
         until_active(fake)
         bad = conn.upload_appender(b"bad")
@@ -284,8 +284,8 @@ def test_a_file_that_is_always_refused_is_never_forgotten(farms):
         assert "lost" not in row_of(one, fake)["error_text"]
 
 
-def test_a_file_at_which_the_connection_is_lost_is_parked(farms):
-    made, one, fake = with_fake(farms)
+def test_a_file_at_which_the_connection_is_lost_is_parked(several):
+    made, one, fake = with_fake(several)
     with fake, one.connect() as conn:
         until_active(fake)
         first = conn.upload(b"first")
@@ -321,9 +321,9 @@ def test_a_file_at_which_the_connection_is_lost_is_parked(farms):
         wait_until(lambda: synced(one, fake), 20, "in sync")
 
 
-def test_a_file_that_is_refused_while_a_peer_is_filled(farms):
+def test_a_file_that_is_refused_while_a_peer_is_filled(several):
     """The fill goes on, and ends with the file in the list of parked."""
-    _, one, fake = with_fake(farms)
+    _, one, fake = with_fake(several)
     with one.connect() as conn:
         names = [conn.upload(b"%d" % i) for i in range(300)]
         bad = sorted(names)[150]
@@ -345,8 +345,8 @@ def clock(shift):
     return time.strftime("%H:%M", time.localtime(time.time() + shift))
 
 
-def test_nothing_is_sent_outside_the_window(farms):
-    made = farms(storages=["ours", "ours"])
+def test_nothing_is_sent_outside_the_window(several):
+    made = several(storages=["ours", "ours"])
     one, other = made.storages
     one.stop()
     one.conf.update(sync_start_time=clock(3600), sync_end_time=clock(7200))
@@ -372,8 +372,8 @@ def test_nothing_is_sent_outside_the_window(farms):
 
 
 @pytest.mark.skipif(not LIBRARY.exists(), reason="no fail.so: make fault-lib")
-def test_the_window_opens_by_itself(farms):
-    made = farms(start=False, storages=["ours", "ours"])
+def test_the_window_opens_by_itself(several):
+    made = several(start=False, storages=["ours", "ours"])
     one, other = made.storages
     faults = Faults(one)
     made.start()
@@ -402,10 +402,10 @@ def trim_all(node):
     node.start(active=False)
 
 
-def test_who_is_not_the_source_and_has_no_log_sends_its_files(farms):
+def test_who_is_not_the_source_and_has_no_log_sends_its_files(several):
     """Both fill the new member: each may have taken files that the other
     never had when the moment was agreed."""
-    made = farms(storages=["ours", "ours"])
+    made = several(storages=["ours", "ours"])
     one, other = made.storages
     model = mixload.run(made.storages, 400, seed=20)
     wait_agree(made.storages, model)
@@ -438,8 +438,8 @@ def delete_member(made, node):
 
 
 @pytest.mark.parametrize("disk", ["empty", "old"])
-def test_a_member_that_was_deleted_comes_back(farms, disk):
-    made = farms(storages=["ours"] * 3)
+def test_a_member_that_was_deleted_comes_back(several, disk):
+    made = several(storages=["ours"] * 3)
     one, two, three = made.storages
     model = mixload.run(made.storages, 300, seed=30)
     wait_agree(made.storages, model)
@@ -474,9 +474,9 @@ def test_a_member_that_was_deleted_comes_back(farms, disk):
 # --- a source that dies while it fills --------------------------------------
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_source_that_is_killed_while_it_fills(farms, seed):
+def test_a_source_that_is_killed_while_it_fills(several, seed):
     dice = random.Random(seed)
-    made = farms(storages=["ours"], paths=2)
+    made = several(storages=["ours"], paths=2)
     one = made.storages[0]
     model = mixload.run([one], 1500, seed=40 + seed, keep=400,
                         sizes=(0, 100, 4096, 40_000))
@@ -503,8 +503,8 @@ def until_of(one, other):
     return row["until"] if row else 0
 
 
-def test_active_means_that_everything_until_then_is_there(farms):
-    made = farms(storages=["ours"] * 2)
+def test_active_means_that_everything_until_then_is_there(several):
+    made = several(storages=["ours"] * 2)
     taken = []  # (unix time of the answer, name, content)
     model = mixload.run(made.storages, 1200, seed=50, keep=400)
     fresh = made.add_storage("ours")
@@ -590,8 +590,8 @@ def says(made, one, other, ops, size):
 
 
 @pytest.mark.limit(240)
-def test_lag_counts_down_truthfully_after_a_long_absence(farms):
-    made = farms(storages=["ours", "ours"])
+def test_lag_counts_down_truthfully_after_a_long_absence(several):
+    made = several(storages=["ours", "ours"])
     one, other = made.storages
     with one.connect() as conn:
         conn.upload(b"first")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-import farm
+import nodes
 import wire
 from harness import Tracker, wait_until
 from test_tracker_dialogue import (ACTIVE, BEAT, DEST_REQ, DISK, EAGAIN,
@@ -91,9 +91,9 @@ class Trackers:
 
 
 @pytest.fixture
-def trackers(farms):
+def trackers(several):
     def make(*kinds, start=True):
-        made = farms(start=False, trackers=kinds, storages=())
+        made = several(start=False, trackers=kinds, storages=())
         for node in made.trackers if start else ():
             node.start(30)
         return Trackers(made)
@@ -305,7 +305,7 @@ def test_a_tracker_that_stops_lets_the_waiting_go(trackers):
 
 # --- ours and FastDFS's -----------------------------------------------------
 
-@farm.needs_stock()
+@nodes.needs_stock()
 @pytest.mark.parametrize("kinds", [("stock", "ours"), ("ours", "stock")])
 def test_trackers_of_both_kinds_take_from_each_other(trackers, kinds):
     t = trackers(*kinds)
@@ -333,7 +333,7 @@ def same_members(texts):
             if line.strip().split(b"=")[0] in keep]
 
 
-@farm.needs_stock()
+@nodes.needs_stock()
 @pytest.mark.parametrize("first,second", [("stock", "ours"),
                                           ("ours", "stock")])
 def test_one_kind_takes_the_place_of_the_other(trackers, first, second):
@@ -347,7 +347,7 @@ def test_one_kind_takes_the_place_of_the_other(trackers, first, second):
     two.close()
     node.stop()
     before = on_disk(node)
-    other = Tracker(farm.programs_of(second)[0], node.base, node.address,
+    other = Tracker(nodes.programs_of(second)[0], node.base, node.address,
                     {k: v for k, v in node.conf.items()})
     t.made.trackers[0] = other
     t.made.daemons[0] = other
@@ -363,13 +363,13 @@ def test_one_kind_takes_the_place_of_the_other(trackers, first, second):
         assert other.log_has(r"sysfiles_taken .* 1 groups, 2 storages")
 
 
-@farm.needs_stock()
+@nodes.needs_stock()
 def test_what_fastdfs_changed_meanwhile_is_taken(trackers):
     t = trackers("ours")
     node = t[0]
     t.settled().close()
     node.stop()
-    other = Tracker(farm.programs_of("stock")[0], node.base, node.address,
+    other = Tracker(nodes.programs_of("stock")[0], node.base, node.address,
                     node.conf)
     t.made.daemons.append(other)
     time.sleep(1.1)  # files younger than our end, by the second
@@ -386,17 +386,17 @@ def test_what_fastdfs_changed_meanwhile_is_taken(trackers):
     assert node.log().count("sysfiles_taken") == told
 
 
-@farm.needs_stock()
+@nodes.needs_stock()
 @pytest.mark.slow
 @pytest.mark.parametrize("storages", ["stock", "ours"])
-def test_a_running_group_changes_its_tracker_and_back(farms, storages):
-    made = farms(trackers=["stock"], storages=[storages] * 2)
+def test_a_running_group_changes_its_tracker_and_back(several, storages):
+    made = several(trackers=["stock"], storages=[storages] * 2)
     with made.storages[0].connect() as conn:
         name = conn.upload(b"before")
     for kind in ("ours", "stock"):
         old = made.tracker
         old.stop()
-        new = Tracker(farm.programs_of(kind)[0], old.base, old.address,
+        new = Tracker(nodes.programs_of(kind)[0], old.base, old.address,
                       old.conf)
         made.trackers[0] = new
         made.daemons.append(new)

@@ -21,9 +21,9 @@ import agree
 import harness
 import wire
 from agree import on_disk, wait_agree
-from farm import needs_stock, programs_of
 from harness import TOP, open_database, sqlite3_closing, wait_until
 from mixload import GROWING, Load
+from nodes import needs_stock, programs_of
 
 pytestmark = [pytest.mark.ours]
 
@@ -113,8 +113,8 @@ def ours_refuses(node, why):
 # --- with FastDFS's daemons ------------------------------------------------
 
 @pytest.fixture
-def two_stock(farms):
-    return farms(trackers=["ours"], storages=["stock", "stock"])
+def two_stock(several):
+    return several(trackers=["ours"], storages=["stock", "stock"])
 
 
 def settle(made, model=None):
@@ -234,8 +234,8 @@ def test_a_storage_goes_there_and_back(two_stock):
 @pytest.mark.slow
 @needs_stock()
 @pytest.mark.limit(240)
-def test_a_storage_that_was_always_ours_is_released(farms):
-    made = farms(trackers=["ours"], storages=["ours", "ours"])
+def test_a_storage_that_was_always_ours_is_released(several):
+    made = several(trackers=["ours"], storages=["ours", "ours"])
     first, second = made.storages
     model = load([first, second], 400)
     wait_agree(made.storages, model, SETTLE)
@@ -272,8 +272,8 @@ def finding(rows, name):
             if row["id"] == f"group1/{name}" and row["peer"]]
 
 
-def test_two_storages_of_ours_are_compared(farms):
-    made = farms(trackers=["ours"], storages=["ours", "ours"])
+def test_two_storages_of_ours_are_compared(several):
+    made = several(trackers=["ours"], storages=["ours", "ours"])
     first, second = made.storages
     model = load([first, second], 200)
     wait_agree(made.storages, model, 30)

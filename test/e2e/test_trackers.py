@@ -11,8 +11,8 @@ import time
 import pytest
 
 import wire
-from farm import needs_namespaces, needs_stock
 from harness import STOCK, wait_until
+from nodes import needs_namespaces, needs_stock
 from test_tracker_election import tracker_rows
 from wire import EOPNOTSUPP
 
@@ -29,15 +29,15 @@ def name_of(tracker):
     return "%s:%d" % tracker.address
 
 
-def led_by(farm, deadline=AGREED, but=None):
+def led_by(made, deadline=AGREED, but=None):
     """Waits until all running trackers name the same running leader."""
     def agreed():
-        found = farm.leader()
+        found = made.leader()
         return found if found and found is not but and found.alive() else None
     return wait_until(agreed, deadline, "the trackers agree who leads")
 
 
-def followed(farm, leader):
+def followed(made, leader):
     """Waits until every other tracker pings the leader. One of FastDFS's that
     has not yet done so takes much longer to notice that the leader died."""
     with leader.connect() as conn:
@@ -78,7 +78,7 @@ class Watch:
         assert not self.bad, self.bad[:3]
 
 
-def put_and_get(farm, tracker):
+def put_and_get(made, tracker):
     """A client that knows this tracker only."""
     data = str(time.time()).encode()
     with tracker.connect() as asker:
@@ -88,14 +88,14 @@ def put_and_get(farm, tracker):
         place = asker.locate(wire.FETCH_ONE, name, group)
         with wire.StorageWire(place) as conn:
             assert conn.download(name) == data
-    assert farm.storages
+    assert made.storages
 
 
 # --- ours -------------------------------------------------------------------
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_one_of_several_leads_and_clients_may_ask_any(farms, count):
-    made = farms(trackers=["ours"] * count)
+def test_one_of_several_leads_and_clients_may_ask_any(several, count):
+    made = several(trackers=["ours"] * count)
     leader = led_by(made)
     assert leader is made.trackers[-1]  # the highest address
     assert [leads(t) for t in made.trackers] == [False] * (count - 1) + [True]
@@ -112,8 +112,8 @@ def test_one_of_several_leads_and_clients_may_ask_any(farms, count):
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_a_killed_leader_is_replaced_and_returns_as_follower(farms, count):
-    made = farms(trackers=["ours"] * count)
+def test_a_killed_leader_is_replaced_and_returns_as_follower(several, count):
+    made = several(trackers=["ours"] * count)
     old = led_by(made)
     rest = [t for t in made.trackers if t is not old]
     watch = Watch(rest, made.storages)
@@ -132,8 +132,8 @@ def test_a_killed_leader_is_replaced_and_returns_as_follower(farms, count):
     watch.end()
 
 
-def test_a_follower_that_dies_disturbs_nobody(farms):
-    made = farms(trackers=["ours"] * 3)
+def test_a_follower_that_dies_disturbs_nobody(several):
+    made = several(trackers=["ours"] * 3)
     leader = led_by(made)
     follower = made.trackers[0]
     watch = Watch([t for t in made.trackers if t is not follower],
@@ -148,8 +148,8 @@ def test_a_follower_that_dies_disturbs_nobody(farms):
     watch.end()
 
 
-def test_a_leader_that_is_asked_to_gives_up_and_one_leads_again(farms):
-    made = farms(trackers=["ours"] * 3)
+def test_a_leader_that_is_asked_to_gives_up_and_one_leads_again(several):
+    made = several(trackers=["ours"] * 3)
     leader = led_by(made)
     with made.trackers[0].connect() as conn:
         conn.fails(RESELECT, b"", EOPNOTSUPP)
@@ -161,8 +161,8 @@ def test_a_leader_that_is_asked_to_gives_up_and_one_leads_again(farms):
 
 @pytest.mark.slow
 @pytest.mark.limit(180)
-def test_a_frozen_leader_is_replaced_and_two_leaders_do_not_stay(farms):
-    made = farms(trackers=["ours"] * 2)
+def test_a_frozen_leader_is_replaced_and_two_leaders_do_not_stay(several):
+    made = several(trackers=["ours"] * 2)
     old = led_by(made)
     new = next(t for t in made.trackers if t is not old)
     old.pause()
@@ -178,8 +178,8 @@ def test_a_frozen_leader_is_replaced_and_two_leaders_do_not_stay(farms):
 
 
 @pytest.mark.slow
-def test_all_trackers_restart_at_once(farms):
-    made = farms(trackers=["ours"] * 3)
+def test_all_trackers_restart_at_once(several):
+    made = several(trackers=["ours"] * 3)
     for tracker in made.trackers:
         tracker.kill()
     for tracker in made.trackers:
@@ -189,8 +189,8 @@ def test_all_trackers_restart_at_once(farms):
     put_and_get(made, made.tracker)
 
 
-def test_the_tools_tell_the_truth_about_three_trackers(farms):
-    made = farms(trackers=["ours"] * 3)
+def test_the_tools_tell_the_truth_about_three_trackers(several):
+    made = several(trackers=["ours"] * 3)
 
     def told():
         out = made.tool("fdfs-meta", "status", "--json")
@@ -216,8 +216,8 @@ def test_the_tools_tell_the_truth_about_three_trackers(farms):
 # --- hosts that vanish ------------------------------------------------------
 
 @needs_namespaces()
-def test_a_storage_behind_a_cut_cable_is_offline_in_seconds(farms):
-    made = farms(namespaces=True, storage={"heart_beat_interval": 30},
+def test_a_storage_behind_a_cut_cable_is_offline_in_seconds(several):
+    made = several(namespaces=True, storage={"heart_beat_interval": 30},
                 tracker={"check_active_interval": 120})
     node = made.storages[0]
     time.sleep(1)
@@ -232,8 +232,8 @@ def test_a_storage_behind_a_cut_cable_is_offline_in_seconds(farms):
 
 @needs_namespaces()
 @pytest.mark.slow
-def test_trackers_that_lose_sight_of_each_other_end_with_one_leader(farms):
-    made = farms(namespaces=True, trackers=["ours"] * 2,
+def test_trackers_that_lose_sight_of_each_other_end_with_one_leader(several):
+    made = several(namespaces=True, trackers=["ours"] * 2,
                 tracker={"connect_timeout": 2})
     one, two = made.trackers
     assert led_by(made) is two
@@ -248,10 +248,10 @@ def test_trackers_that_lose_sight_of_each_other_end_with_one_leader(farms):
 
 # --- beside FastDFS's -------------------------------------------------------
 
-def start_failing_over(farms, kinds, storages=("ours",)):
+def start_failing_over(several, kinds, storages=("ours",)):
     """Kills the leader, brings it back as a follower, and again, so that
     each kind leads and follows each."""
-    made = farms(namespaces=True, trackers=kinds, storages=storages,
+    made = several(namespaces=True, trackers=kinds, storages=storages,
                  tracker={"connect_timeout": 2})
     first = led_by(made, 40)
     assert first is made.trackers[-1]
@@ -277,13 +277,13 @@ def start_failing_over(farms, kinds, storages=("ours",)):
 @pytest.mark.parametrize("kinds", [("stock", "ours"), ("ours", "stock"),
                                    ("stock", "ours", "stock")],
                          ids="-".join)
-def test_ours_and_stock_lead_and_follow_each_other(farms, kinds):
-    start_failing_over(farms, kinds)
+def test_ours_and_stock_lead_and_follow_each_other(several, kinds):
+    start_failing_over(several, kinds)
 
 
 @needs_stock()
 @needs_namespaces()
 @pytest.mark.slow
 @pytest.mark.limit(300)
-def test_a_stock_storage_sees_ours_and_stock_trackers(farms):
-    start_failing_over(farms, ("stock", "ours"), ("stock",))
+def test_a_stock_storage_sees_ours_and_stock_trackers(several):
+    start_failing_over(several, ("stock", "ours"), ("stock",))

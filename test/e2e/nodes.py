@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Clusters of several trackers and storages, ours and FastDFS's.
 
-`Farm(trackers=["ours", "stock"], storages=["ours", "stock"])` gives each node
+`Nodes(trackers=["ours", "stock"], storages=["ours", "stock"])` gives each node
 a loopback address of its own or, with namespaces=True, a network namespace of
 its own, where FastDFS's trackers find each other and the network can fail.
 """
@@ -48,10 +48,10 @@ def programs_of(kind):
             harness.stock_program("fdfs_storaged"))
 
 
-class Farm(harness.Cluster):
+class Nodes(harness.Cluster):
     """T trackers and S storages; groups[i] is the group of storage i."""
 
-    def __init__(self, name="farm", trackers=("ours",), storages=("ours",),
+    def __init__(self, name="nodes", trackers=("ours",), storages=("ours",),
                  groups=None, paths=1, namespaces=False, tracker=None,
                  storage=None, spare=2):
         self.dir = Path(tempfile.mkdtemp(
