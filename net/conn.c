@@ -48,12 +48,10 @@ static void on_block(struct pool_waiter *w)
 
 struct conn *conn_new(struct hub *h, int fd, const struct addr *peer)
 {
-	static uint64_t last;
 	struct conn *c = xcalloc(1, sizeof(*c) + h->conf.data_size);
 
 	c->hub = h;
 	c->fd = fd;
-	c->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 	c->file = -1;
 	c->peer = *peer;
 	c->since = c->moved = clock_mono();

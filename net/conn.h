@@ -94,7 +94,7 @@ void *conn_data(struct conn *c);
 struct hub *conn_hub(struct conn *c);
 const struct addr *conn_peer(const struct conn *c);
 const char *conn_peer_ip(const struct conn *c); /* text, made once */
-/* One accepted later has a greater one. */
+/* One taken later (hub_take) has a greater one. */
 uint64_t conn_number(const struct conn *c);
 /* Is the peer gone while something is lent? Then work may stop early. */
 bool conn_dead(const struct conn *c);

@@ -23,6 +23,7 @@ struct arrival {
 	struct job job;
 	struct hub *hub;
 	int fd;
+	uint64_t number;
 	struct addr peer;
 };
 
@@ -107,6 +108,7 @@ static void on_arrival(struct job *job)
 		hub_uncount(h);
 	} else {
 		c = conn_new(h, a->fd, &a->peer);
+		c->number = a->number;
 		TAILQ_INSERT_TAIL(&h->conns, c, link);
 		conn_watch_read(c, true);
 	}
@@ -115,10 +117,12 @@ static void on_arrival(struct job *job)
 
 int hub_take(struct hub *h, int fd, const struct addr *peer)
 {
+	static uint64_t last;
 	struct arrival *a = xcalloc(1, sizeof(*a));
 
 	a->hub = h;
 	a->fd = fd;
+	a->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
 	a->peer = *peer;
 	a->job.done = on_arrival;
 	a->job.home = loop_mailbox(h->loop);
