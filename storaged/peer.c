@@ -239,21 +239,21 @@ static void leave(struct peer *p)
 
 static int address_of(struct peer *p, struct addr *to)
 {
-	struct msg_brief all[64];
-	size_t n = beat_members(p->st->beat, all, ARRAY_LEN(all));
+	struct msg_brief *all = xcalloc(PEERS_MAX + 1, sizeof(*all));
+	const size_t n = beat_members(p->st->beat, all, PEERS_MAX + 1);
+	int rc = -ENOENT;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && rc == -ENOENT; i++) {
 		struct span ip = span_of(all[i].ip);
 
 		if (strcmp(all[i].id, p->id) != 0)
 			continue;
 		ip.n = strcspn(all[i].ip, ",");
-		if (addr_parse_ip(ip, to) < 0)
-			return -EINVAL;
+		rc = addr_parse_ip(ip, to) < 0 ? -EINVAL : 0;
 		to->port = (uint16_t)all[i].port;
-		return 0;
 	}
-	return -ENOENT;
+	free(all);
+	return rc;
 }
 
 static void tell_lost(struct peer *p, int rc)
@@ -297,26 +297,32 @@ static int reach(struct peer *p)
 
 /* --- the session --- */
 
+struct fill {
+	struct peer *p;
+	int rc;
+};
+
 static void *fill_run(void *arg)
 {
-	struct peer *p = arg;
+	struct fill *f = arg;
 
 	pthread_setname_np(pthread_self(), "fill");
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FILL_NICE);
-	return (void *)(intptr_t)peer_session(p);
+	f->rc = peer_session(f->p);
+	return NULL;
 }
 
 /* A thread without rights cannot take its priority back: a fill has one of its
  * own. */
 static int run_session(struct peer *p)
 {
+	struct fill f = { .p = p };
 	pthread_t t;
-	void *rc;
 
-	if (!peer_is_walking(p) || pthread_create(&t, NULL, fill_run, p) != 0)
+	if (!peer_is_walking(p) || pthread_create(&t, NULL, fill_run, &f) != 0)
 		return peer_session(p);
-	pthread_join(t, &rc);
-	return (int)(intptr_t)rc;
+	pthread_join(t, NULL);
+	return f.rc;
 }
 
 /* The walk is in order of files: metadata are passed with theirs. */

@@ -119,8 +119,6 @@ struct peer {
 	struct counters counters; /* read by others: atomic */
 	struct peer_link link;
 	struct peer_row row;
-	bool known; /* there is a row */
-	bool dirty, urgent;
 	mono_t saved;
 	uint64_t swept; /* what is gone was told up to here, while filling */
 	uint64_t read;  /* rows up to here are read */
@@ -131,22 +129,13 @@ struct peer {
 	/* A file was missing when an operation on it was looked at: a rename
 	 * up to here may be why (peer_log.c). */
 	uint64_t moved_until;
-	bool has_much; /* the peer answered "exists": ask before sending */
 	uint64_t parked;
 	wall_t parked_next;
-	unsigned changes_seen;
 	/* a connection that dies at the same place again and again */
 	uint64_t lost_seq;
 	char lost_name[PEER_NAME_SIZE];
-	unsigned lost;
-	struct peer_item suspect; /* what was under way then */
-	/* The last reply said that the peer takes nothing: which, about what.
-	 */
-	int refused;
-	struct peer_item refused_item;
-	bool ours;       /* the last outcome of a repair: an error of our own */
-	bool was_lost;   /* an event told so */
-	bool one_by_one; /* the peer takes one request at a time */
+	struct peer_item suspect;      /* what was under way then */
+	struct peer_item refused_item; /* see refused */
 	/* rates */
 	mono_t second;
 	size_t bucket;
@@ -155,9 +144,19 @@ struct peer {
 	struct peer_op page[PAGE_ROWS];
 	size_t page_n, page_at;
 	uint64_t at; /* the row under treatment */
-	bool stuck;  /* it, or one before it, waits for our disk (redo.h) */
 	char *arena;
 	size_t arena_n, arena_cap;
+
+	unsigned changes_seen;
+	unsigned lost;   /* how often, at lost_seq or lost_name */
+	int refused;     /* the last reply said that the peer takes nothing */
+	bool known;      /* there is a row */
+	bool has_much;   /* the peer answered "exists": ask before sending */
+	bool ours;       /* the last outcome of a repair: an error of our own */
+	bool was_lost;   /* an event told so */
+	bool one_by_one; /* the peer takes one request at a time */
+	bool stuck;      /* what is at, or before it, waits for our disk */
+	bool dirty, urgent;
 };
 
 /* peer.c: the thread. */

@@ -212,8 +212,11 @@ static int put_small(struct peer *p, uint8_t command,
 	struct head h;
 	uint8_t *at = link_space(p, HEAD_MAX + (size_t)c->n);
 	ssize_t got;
-	int rc = at ? maker(p, &h, command, item, c->at, c->n) : l->dead;
+	int rc;
 
+	if (!at)
+		return l->dead;
+	rc = maker(p, &h, command, item, c->at, c->n);
 	if (rc < 0)
 		return rc;
 	got = fs_pread_all(c->fd, at + h.n, (size_t)c->n, (off_t)c->at);

@@ -351,8 +351,13 @@ static int watch_run(struct run *run, bool (*stop)(void))
 	return run->rc;
 }
 
+struct sentence { /* what went wrong, for the start's error */
+	char *text;
+	size_t cap;
+};
+
 static int run_path(struct storage *st, struct store_path *path,
-    const struct rebuild_flag *flag, bool (*stop)(void), struct span err)
+    const struct rebuild_flag *flag, bool (*stop)(void), struct sentence err)
 {
 	struct run *run = xcalloc(1, sizeof(*run));
 	int rc;
@@ -360,8 +365,8 @@ static int run_path(struct storage *st, struct store_path *path,
 	run->rb.st = st;
 	run->rb.path = path;
 	run->rb.flag = *flag;
-	run->rb.err = (char *)(uintptr_t)err.p;
-	run->rb.cap = err.n;
+	run->rb.err = err.text;
+	run->rb.cap = err.cap;
 	pthread_mutex_init(&run->rb.lock, NULL);
 	rc = watch_run(run, stop);
 	pthread_mutex_destroy(&run->rb.lock);
@@ -407,7 +412,8 @@ int rebuild_run(struct storage *st, bool (*stop)(void), char *err, size_t cap)
 			continue;
 		/* It may take hours; whoever waits for the start need not. */
 		daemon_ready();
-		rc = run_path(st, path, &flag, stop, (struct span){ err, cap });
+		rc = run_path(st, path, &flag, stop,
+		    (struct sentence){ err, cap });
 	}
 	return rc;
 }

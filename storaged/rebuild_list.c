@@ -165,14 +165,17 @@ static int by_name(const void *a, const void *b)
 	    ((const struct rebuild_gone *)b)->name);
 }
 
+static int is_name(const void *name, const void *gone)
+{
+	return strcmp(name, ((const struct rebuild_gone *)gone)->name);
+}
+
 static struct rebuild_gone *find_gone(const struct rebuild *rb,
     const char *name)
 {
-	const struct rebuild_gone key = { .name = (char *)(uintptr_t)name };
-
 	if (rb->n_gone == 0)
 		return NULL;
-	return bsearch(&key, rb->gone, rb->n_gone, sizeof(key), by_name);
+	return bsearch(name, rb->gone, rb->n_gone, sizeof(*rb->gone), is_name);
 }
 
 static bool of_path(const struct gone_reader *g, struct span name)

@@ -23,14 +23,14 @@
 struct recorder {
 	struct rebuild *rb;
 	struct db *catalogue;
-	const struct rebuild_line *line;
+	struct rebuild_line line;
 };
 
 static int append_row(const struct recorder *r, struct op_write *w)
 {
 	op_write_init(w);
 	w->op.at = clock_wall();
-	w->op.source_time = r->line->time;
+	w->op.source_time = r->line.time;
 	w->op.replica = true;
 	return writer_call(r->rb->st->log, &w->write);
 }
@@ -40,7 +40,7 @@ static int open_file(const struct recorder *r)
 	char file[FILEID_DISK_MAX];
 	struct fileid_name fn;
 
-	if (fileid_parse(span_of(r->line->name), &fn) < 0 ||
+	if (fileid_parse(span_of(r->line.name), &fn) < 0 ||
 	    fileid_disk_path(&fn, "", file, sizeof(file)) < 0)
 		return -ENOENT;
 	const int fd = openat(r->rb->path->data_fd, file,
@@ -51,7 +51,7 @@ static int open_file(const struct recorder *r)
 
 static int record_meta(const struct recorder *r, int fd, size_t n)
 {
-	struct span name = span_of(r->line->name);
+	struct span name = span_of(r->line.name);
 	struct op_write w = { .op.code = OP_SET_META };
 	struct walk_file known;
 	char *text;
@@ -78,11 +78,11 @@ static int record_content(const struct recorder *r, int fd, uint64_t size)
 {
 	struct op_write w = { .op = { .code = OP_CREATE, .size = size } };
 	struct walk_file known = { .size = 0 };
-	int rc = walk_find(r->catalogue, span_of(r->line->name), &known);
+	int rc = walk_find(r->catalogue, span_of(r->line.name), &known);
 
 	if ((rc == 0 && known.size == size) || (rc < 0 && rc != -ENOENT))
 		return rc;
-	w.op.name = span_of(r->line->name);
+	w.op.name = span_of(r->line.name);
 	if (rc == 0) {
 		w.op.code = OP_TRUNCATE;
 		w.op.offset = known.size;
@@ -95,7 +95,7 @@ static int record_content(const struct recorder *r, int fd, uint64_t size)
 
 static int record_line(const struct recorder *r)
 {
-	const size_t n = strlen(r->line->name);
+	const size_t n = strlen(r->line.name);
 	struct stat sb;
 	int fd = open_file(r);
 	int rc;
@@ -103,7 +103,7 @@ static int record_line(const struct recorder *r)
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ELOOP ? 0 : fd;
 	rc = fstat(fd, &sb) < 0 ? -errno : 0;
-	if (rc == 0 && n > 2 && strcmp(r->line->name + n - 2, "-m") == 0)
+	if (rc == 0 && n > 2 && strcmp(r->line.name + n - 2, "-m") == 0)
 		rc = record_meta(r, fd, (size_t)sb.st_size);
 	else if (rc == 0)
 		rc = record_content(r, fd, (uint64_t)sb.st_size);
@@ -114,14 +114,12 @@ static int record_line(const struct recorder *r)
 static int record_list(struct recorder *r, FILE *list)
 {
 	char text[REBUILD_LINE_MAX];
-	struct rebuild_line line;
 	int rc = 0;
 
-	r->line = &line;
 	while (rc == 0 && fgets(text, sizeof(text), list)) {
 		const struct span s = { text, strcspn(text, "\r\n") };
 
-		if (rebuild_parse_line(s, r->rb->path->index, &line) == 0)
+		if (rebuild_parse_line(s, r->rb->path->index, &r->line) == 0)
 			rc = record_line(r);
 		if (rc == 0 && rebuild_stopped(r->rb))
 			rc = -ECANCELED;

@@ -166,11 +166,11 @@ static bool is_tombstone(const struct msg_brief *b)
 
 void replicate_members(struct replicate *r)
 {
-	struct msg_brief all[64];
+	struct msg_brief *all = xcalloc(PEERS_MAX + 1, sizeof(*all));
 	size_t n;
 
 	pthread_mutex_lock(&r->lock);
-	n = r->ending ? 0 : beat_members(r->st->beat, all, ARRAY_LEN(all));
+	n = r->ending ? 0 : beat_members(r->st->beat, all, PEERS_MAX + 1);
 	for (size_t i = 0; i < n; i++) {
 		if (!all[i].id[0] || is_me(r->st, &all[i]) ||
 		    is_tombstone(&all[i]) || find(r, all[i].id))
@@ -184,6 +184,7 @@ void replicate_members(struct replicate *r)
 			    all[i].id, PEERS_MAX);
 	}
 	pthread_mutex_unlock(&r->lock);
+	free(all);
 	for (size_t i = 0; i < count_of(r); i++)
 		announce(r->peers[i]);
 }
