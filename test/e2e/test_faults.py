@@ -65,6 +65,18 @@ def started_again(made):
     verified(made)
 
 
+def test_a_jump_of_the_clock_is_told(cluster, faults):
+    def jumps():
+        return [row["text"] for row in cluster.storage.catalogue_rows(
+            "select text from events where code = 'FD-CLOCK-01'")]
+    faults.clock(3600)
+    wait_until(lambda: len(jumps()) == 1, 10, "the clock is ahead")
+    faults.off()
+    wait_until(lambda: len(jumps()) == 2, 10, "the clock is right again")
+    assert jumps() == ["the clock jumped ahead by 3600 s",
+                       "the clock jumped back by 3600 s"]
+
+
 # --- new files -------------------------------------------------------------
 
 UPLOADS = {
