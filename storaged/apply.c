@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "storaged/change.h"
 #include "storaged/handlers.h"
 #include "storaged/late.h"
+#include "storaged/replicate.h"
 
 static bool is_hex(char c)
 {
@@ -34,13 +36,14 @@ static bool has_path(struct span name)
 /* Is it the address of one member and no other? */
 static bool is_members(const struct storage *st, const char *ip)
 {
-	struct msg_brief all[64];
+	struct msg_brief *all = xcalloc(PEERS_MAX + 1, sizeof(*all));
 	const size_t n =
-	    st->beat ? beat_members(st->beat, all, ARRAY_LEN(all)) : 0;
+	    st->beat ? beat_members(st->beat, all, PEERS_MAX + 1) : 0;
 	size_t same = 0;
 
 	for (size_t i = 0; i < n; i++)
 		same += strcmp(all[i].ip, ip) == 0;
+	free(all);
 	return same == 1;
 }
 

@@ -190,9 +190,9 @@ static int send_gone(struct peer *p, const struct gone *g)
 	rc = put_delete(p, &item);
 	if (rc == 0 && g->has_meta) {
 		meta = item_of_meta(&item, item.name);
-		rc = put_delete(p, &meta);
+		(void)put_delete(p, &meta);
 	}
-	return p->link.dead ? p->link.dead : 0;
+	return p->link.dead;
 }
 
 static bool is_sweeping(const struct peer *p)
