@@ -189,6 +189,9 @@ static void got_request(struct conn *c)
 	c->started = c->moved;
 	begin_wait(c, c->fr.left);
 	conn_enter(c, c->fr.left ? CONN_CONTENT : CONN_RUNNING);
+	if (!c->spoken)
+		c->greeted = c->fr.header.command == CMD_active_test;
+	c->spoken = true;
 	if (c->fr.header.command == CMD_quit)
 		got_quit(c);
 	else if (c->fr.header.command == CMD_active_test)
@@ -468,6 +471,11 @@ const struct addr *conn_peer(const struct conn *c)
 uint64_t conn_number(const struct conn *c)
 {
 	return c->number;
+}
+
+bool conn_greeted(const struct conn *c)
+{
+	return c->greeted;
 }
 
 const char *conn_peer_ip(const struct conn *c)

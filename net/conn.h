@@ -96,6 +96,8 @@ const struct addr *conn_peer(const struct conn *c);
 const char *conn_peer_ip(const struct conn *c); /* text, made once */
 /* One taken later (hub_take) has a greater one. */
 uint64_t conn_number(const struct conn *c);
+/* Did it begin with ACTIVE_TEST? */
+bool conn_greeted(const struct conn *c);
 /* Is the peer gone while something is lent? Then work may stop early. */
 bool conn_dead(const struct conn *c);
 /* When the request now running was complete up to its content. */

@@ -46,6 +46,8 @@ struct conn {
 	struct hub *hub;
 	int fd;
 	uint64_t number;
+	bool greeted; /* its first request was ACTIVE_TEST */
+	bool spoken;  /* there was a request */
 	enum conn_state state;
 	struct event rd, wr;
 	bool reading;     /* rd is added */

@@ -47,6 +47,8 @@ static bool is_members(const struct storage *st, const char *ip)
 	return same == 1;
 }
 
+/* FastDFS sends over several connections at a time; ours, which begin with
+ * ACTIVE_TEST (peer_link.c), one after the other. */
 static bool is_late(const struct op_flow *op)
 {
 	struct op_conn *data = conn_data(op->conn);
@@ -54,7 +56,8 @@ static bool is_late(const struct op_flow *op)
 
 	if (!data->known) {
 		data->known = true;
-		data->named = data->peer[0] || is_members(op->ctx->st, ip);
+		data->named = conn_greeted(op->conn) &&
+		              (data->peer[0] || is_members(op->ctx->st, ip));
 	}
 	return data->named && late_is(ip, data->peer, conn_number(op->conn));
 }

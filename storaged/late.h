@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A peer sends over one connection at a time, and the order on it is the order
- * of its log. When it has connected again (a cut, a kill), what was under way
- * on the connection before may still come out of the network, after what the
- * new one brought: a file after its deletion, an old content over a new one.
- * So from the first operation on a newer connection on, none is taken from an
- * older one. Any thread.
+ * A peer of ours sends over one connection at a time, and the order on it is
+ * the order of its log. When it has connected again (a cut, a kill), what was
+ * under way on the connection before may still come out of the network, after
+ * what the new one brought: a file after its deletion, an old content over a
+ * new one. So from the first operation on a newer connection on, none is taken
+ * from an older one. Any thread.
  */
 #ifndef STORAGED_LATE_H
 #define STORAGED_LATE_H

@@ -1008,6 +1008,7 @@ def test_what_an_older_connection_brings_is_too_late(fresh):
     name = peer_name(b"late")
     with node.connect() as before, node.connect() as now:
         for conn in before, now:
+            assert conn.is_usable()  # so begins a connection of ours
             assert ask(conn, HELLO, pad("10.88.0.21", 16)) == 0
         assert ask(before, CREATE, create(peer_name(b"1"), b"1")) == 0
         assert ask(now, REMOVE, remove(name)) == ENOENT
@@ -1015,6 +1016,15 @@ def test_what_an_older_connection_brings_is_too_late(fresh):
         assert before.is_closed()
         assert on_disk(node, name) is None
         assert ask(now, CREATE, create(peer_name(b"2"), b"2")) == 0
+
+
+def test_fastdfs_sends_over_two_connections_at_a_time(fresh):
+    """They do not begin with ACTIVE_TEST, and only one says whose it is."""
+    node = fresh().storage
+    with node.connect() as first, node.connect() as second:
+        assert ask(first, HELLO, pad("10.88.0.21", 16)) == 0
+        for i, conn in enumerate((second, first, second, first)):
+            assert ask(conn, CREATE, create(peer_name(b"%d" % i), b"x")) == 0
 
 
 def test_an_older_connection_of_another_peer_is_served(fresh):
