@@ -10,7 +10,8 @@
 
 #define META_VERBS(V) \
 	V(status)     \
-	V(find) V(stat) V(df) V(lag) V(verify) V(adopt) V(release) V(decode) V(sql)
+	V(find)       \
+	V(stat) V(df) V(lag) V(verify) V(adopt) V(release) V(decode) V(sql)
 #define META_DECLARE(name) \
 	enum status meta_run_##name(struct cli *cli, const void *options);
 META_VERBS(META_DECLARE)
