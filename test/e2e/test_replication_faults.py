@@ -8,7 +8,8 @@ import pytest
 import wire
 from agree import wait_agree
 from faults import ENOSPC, EIO, LIBRARY, Faults
-from harness import sqlite3_closing, wait_until
+from harness import wait_until
+from pair import appears, parked, row_of
 from test_sync_receive import (APPEND, CREATE, HELLO, REMOVE, UPDATE, ask,
                                create, peer_name, remove, write)
 from wire import pad
@@ -27,22 +28,6 @@ def pair(several, faulty, **options):
     faults = {i: Faults(made.storages[i]) for i in faulty}
     made.start()
     return made.storages[0], made.storages[1], faults
-
-
-def row_of(one, other):
-    with sqlite3_closing(one.oplog()) as db:
-        return db.execute("SELECT * FROM follower WHERE name = ?",
-                          (other.address[0],)).fetchone()
-
-
-def parked(one):
-    with sqlite3_closing(one.oplog()) as db:
-        return db.execute("SELECT name FROM parked").fetchall()
-
-
-def appears(node, name, deadline=10.0):
-    wait_until(lambda: node.path_of(name).exists(), deadline,
-               f"{name} is on {node.base.name}")
 
 
 def wait_error(one, other, number, deadline=15.0):

@@ -14,6 +14,7 @@ from agree import wait_agree
 from fakepeer import RENAME, TRUNCATE, UPDATE, FakeStorage
 from faults import EIO, ENOSPC, LIBRARY, Faults
 from harness import sqlite3_closing, wait_until
+from pair import appears, parked, row_of
 
 pytestmark = pytest.mark.ours
 
@@ -22,23 +23,6 @@ def pair(several, **options):
     made = several(storages=["ours", "ours"], **options)
     one, other = made.storages
     return one, other
-
-
-def row_of(one, other, columns="*"):
-    with sqlite3_closing(one.oplog()) as db:
-        return db.execute(
-            f"SELECT {columns} FROM follower WHERE name = ?",
-            (other.address[0],)).fetchone()
-
-
-def parked(one):
-    with sqlite3_closing(one.oplog()) as db:
-        return db.execute("SELECT * FROM parked").fetchall()
-
-
-def appears(node, name, deadline=10.0):
-    wait_until(lambda: node.path_of(name).exists(), deadline,
-               f"{name} is on {node.base.name}")
 
 
 def last_of(one):

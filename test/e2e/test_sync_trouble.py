@@ -21,27 +21,12 @@ from fakepeer import (APPEND, CLOSE, CREATE, HELLO, REMOVE, UPDATE,
 from faults import ENOSPC, LIBRARY, Faults
 from harness import BIN, sqlite3_closing, wait_until
 from mixload import Load
+from pair import appears, parked, row_of
 
 EROFS = 30
 BENCH = BIN.parent / "bench" / "load"
 
 pytestmark = pytest.mark.ours
-
-
-def row_of(one, other):
-    with sqlite3_closing(one.oplog()) as db:
-        return db.execute("SELECT * FROM follower WHERE name = ?",
-                          (other.address[0],)).fetchone()
-
-
-def parked(one):
-    with sqlite3_closing(one.oplog()) as db:
-        return db.execute("SELECT * FROM parked").fetchall()
-
-
-def appears(node, name, deadline=15.0):
-    wait_until(lambda: node.path_of(name).exists(), deadline,
-               f"{name} is on {node.base.name}")
 
 
 def synced(one, other):
@@ -147,7 +132,7 @@ def test_a_peer_whose_disk_is_read_only_is_waited_for(several, small_disk):
     with one.connect() as conn:
         appender = conn.upload_appender(b"first")
         gone = conn.upload(b"gone")
-        appears(other, gone)
+        appears(other, gone, 15)
         in_sync(one, other)
         # a bind mount over itself: only that one becomes read-only
         with Remount(small_disk, other):
@@ -196,14 +181,14 @@ def test_what_a_whole_peer_refuses_is_not_parked(several, errno, word):
     made.start()
     with one.connect() as conn:
         first = conn.upload(b"first")
-        appears(other, first)
+        appears(other, first, 15)
         with faults.on("openat,write,pwrite,unlinkat", errno):
             names = [conn.upload(b"%d" % i) for i in range(200)]
             conn.delete(first)
             wait_stalled(made, one, other, word)
             assert parked(one) == []
     for name in names:
-        appears(other, name)
+        appears(other, name, 15)
     wait_agree([one, other])
     in_sync(one, other)
 
@@ -356,7 +341,7 @@ def test_nothing_is_sent_outside_the_window(several):
         names = [conn.upload(b"%d" % i) for i in range(20)]
     with other.connect() as conn:
         back = conn.upload(b"the other way is open")
-    appears(one, back)
+    appears(one, back, 15)
     time.sleep(2)
     assert not any(other.path_of(name).exists() for name in names)
     found = lag(made, one)[other.address[0]]
@@ -366,7 +351,7 @@ def test_nothing_is_sent_outside_the_window(several):
     one.conf.update(sync_start_time=clock(-3600), sync_end_time=clock(3600))
     one.start(active=False)
     for name in names:
-        appears(other, name)
+        appears(other, name, 15)
     in_sync(one, other)
     wait_agree([one, other])
 
