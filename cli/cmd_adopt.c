@@ -235,12 +235,7 @@ static enum status make_catalogue(struct cli *cli, const struct stores *s,
 	stop_at_once(false);
 	progress_end(&p);
 	if (rc < 0)
-		return err_say((struct err){ .status = rc == -EACCES
-		                                           ? STATUS_REFUSED
-		                                           : STATUS_NO_SOURCE,
-		                   .rc = rc,
-		                   .subject = catalogue },
-		    "%s", err);
+		return err_unusable(rc, catalogue, err);
 	return report(cli, &r, t, catalogue);
 }
 

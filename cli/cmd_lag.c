@@ -244,29 +244,6 @@ struct listing {
 	const struct lag_pair *pair;
 };
 
-static const char *word_of(enum op_code op)
-{
-	switch (op) {
-	case OP_CREATE:
-		return "create";
-	case OP_APPEND:
-		return "append";
-	case OP_MODIFY:
-		return "modify";
-	case OP_TRUNCATE:
-		return "truncate";
-	case OP_DELETE:
-		return "delete";
-	case OP_SET_META:
-		return "metadata";
-	case OP_RENAME:
-		return "rename";
-	case OP_LINK:
-		return "link";
-	}
-	return "?";
-}
-
 static int print_file(void *arg, const struct pair_file *f)
 {
 	const struct listing *l = arg;
@@ -280,7 +257,7 @@ static int print_file(void *arg, const struct pair_file *f)
 	c[FILE_FROM] = out_text(l->pair->from[0] ? l->pair->from : NULL);
 	c[FILE_TO] = out_text(l->pair->to);
 	c[FILE_ID] = out_text(id);
-	c[FILE_WHAT] = out_text(word_of(f->op));
+	c[FILE_WHAT] = out_text(op_code_name(f->op));
 	c[FILE_WAITS] = out_number(age_of(l->lag, f->at));
 	c[FILE_PARKED] = out_number(f->parked);
 	if (f->parked) {

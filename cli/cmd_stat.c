@@ -71,20 +71,6 @@ static const struct out_layout log_layout = { "fdfs-meta.stat-log/1",
 	log_columns, ARRAY_LEN(log_columns), false,
 	"the log knows nothing of it (any more)" };
 
-static const struct op_name {
-	enum op_code code;
-	const char *name;
-} op_names[] = {
-	{ OP_CREATE, "create" },
-	{ OP_APPEND, "append" },
-	{ OP_MODIFY, "modify" },
-	{ OP_TRUNCATE, "truncate" },
-	{ OP_DELETE, "delete" },
-	{ OP_SET_META, "metadata" },
-	{ OP_RENAME, "rename" },
-	{ OP_LINK, "link" },
-};
-
 struct print {
 	struct out *out;
 	struct db *db;
@@ -101,13 +87,9 @@ static int print_op(void *arg, const struct op *op)
 {
 	const struct print *p = arg;
 	struct out_cell c[ARRAY_LEN(log_columns)];
-	const char *name = "?";
 
-	for (size_t i = 0; i < ARRAY_LEN(op_names); i++)
-		if (op_names[i].code == op->code)
-			name = op_names[i].name;
 	c[LOG_AT] = out_number(op->at / 1000);
-	c[LOG_WHAT] = out_text(name);
+	c[LOG_WHAT] = out_text(op_code_name(op->code));
 	c[LOG_WHERE] = out_text(op->replica ? "replica" : "here");
 	c[LOG_CLIENT] = op->client.n ? out_span(op->client) : out_unknown();
 	c[LOG_SIZE] = op->code == OP_SET_META ? out_unknown()

@@ -146,6 +146,15 @@ enum status err_say(struct err e, const char *fmt, ...)
 	return e.status;
 }
 
+enum status err_unusable(int rc, const char *subject, const char *sentence)
+{
+	return err_say((struct err){ .status = rc == -EACCES ? STATUS_REFUSED
+	                                                     : STATUS_NO_SOURCE,
+	                   .rc = rc,
+	                   .subject = subject },
+	    "%s", sentence);
+}
+
 enum status err_usage(const char *todo, const char *fmt, ...)
 {
 	va_list ap;

@@ -40,6 +40,9 @@ void err_as_json(bool on);
 
 /* Prints (bytes that could do harm escaped), gives e.status. */
 enum status err_say(struct err e, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* The same for what cannot be read or written: STATUS_REFUSED when it is
+ * forbidden (rc -EACCES), else STATUS_NO_SOURCE. */
+enum status err_unusable(int rc, const char *subject, const char *sentence);
 /* The same for STATUS_USAGE with one remedy or NULL. */
 enum status err_usage(const char *todo, const char *fmt, ...) ATTR_PRINTF(2, 3);
 /* The same for a text that is wrong at one of its characters. */

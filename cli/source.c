@@ -196,12 +196,7 @@ enum status source_read_conf(struct source *s, const char *path)
 	memset(&v, 0, sizeof(v));
 	rc = conf_read(path, &cf, err, sizeof(err));
 	if (rc < 0)
-		return err_say((struct err){ .status = rc == -EACCES
-		                                           ? STATUS_REFUSED
-		                                           : STATUS_NO_SOURCE,
-		                   .rc = rc,
-		                   .subject = path },
-		    "%s", err);
+		return err_unusable(rc, path, err);
 	/* Keys that only the daemons know are no concern of ours. */
 	log_set_level(LOG_LEVEL_ERROR);
 	rc = conf_apply(cf, conf_keys, ARRAY_LEN(conf_keys), &v, err,

@@ -130,12 +130,7 @@ static enum status open_conf(struct stores *s, const char *path)
 	int rc = conf_read(path, &cf, err, sizeof(err));
 
 	if (rc < 0)
-		return err_say((struct err){ .status = rc == -EACCES
-		                                           ? STATUS_REFUSED
-		                                           : STATUS_NO_SOURCE,
-		                   .rc = rc,
-		                   .subject = path },
-		    "%s", err);
+		return err_unusable(rc, path, err);
 	memset(&v, 0, sizeof(v));
 	rc = conf_apply(cf, keys, ARRAY_LEN(keys), &v, err, sizeof(err));
 	st = rc < 0 ? err_usage(NULL, "%s", err) : take_conf(s, cf, &v, path);
@@ -229,7 +224,7 @@ static int walk_file(const struct walk *w, const char *low, int dirfd,
 		return errno == ENOENT ? 0 : -errno; /* it just went */
 	if (S_ISDIR(st.st_mode))
 		return 0;
-	f.is_meta = n > 2 && strcmp(name + n - 2, "-m") == 0;
+	f.is_meta = fileid_is_side((struct span){ name, n });
 	f.size = (int64_t)st.st_size;
 	strbuf_addf(&b, "M%02zX/%s/%s/", w->path, w->high, low);
 	f.name = f.remote + b.len;

@@ -210,11 +210,9 @@ static int add_line(struct takeover *t, const struct binlog_line *l)
 	struct op op = { .client = { "", 0 } };
 	int64_t size;
 
-	str_copy_span(name, sizeof(name), l->name);
-	if (l->name.n > 2 && memcmp(l->name.p + l->name.n - 2, "-m", 2) == 0) {
-		name[l->name.n - 2] = '\0';
+	str_copy_span(name, sizeof(name), fileid_owner(l->name));
+	if (fileid_is_side(l->name))
 		return strchr("CUD", l->op) ? add_meta(t, l, name) : 0;
-	}
 	size = size_of(t, name, false);
 	describe(l, size < 0 ? 0 : (uint64_t)size, &op);
 	if (l->op == 'R')

@@ -149,12 +149,7 @@ enum status takeover_wanted(const struct stores *s, bool force, bool *wanted)
 	stores_meta_path(s, "storage.db", path, sizeof(path));
 	rc = look(path, &state, err);
 	if (rc < 0)
-		return err_say((struct err){ .status = rc == -EACCES
-		                                           ? STATUS_REFUSED
-		                                           : STATUS_NO_SOURCE,
-		                   .rc = rc,
-		                   .subject = path },
-		    "%s", err);
+		return err_unusable(rc, path, err);
 	*wanted =
 	    force || state.released || (!state.taken_over && state.rows == 0);
 	if (!*wanted && !state.taken_over)

@@ -25,6 +25,8 @@
 #include "cli/verify_peers.h"
 #include "meta/oplog.h"
 #include "meta/peers.h"
+#include "proto/fileid.h"
+#include "proto/wire.h"
 
 #define LIST_MS    600000 /* it may think for so long (3.12) */
 #define LOOKS      25
@@ -76,15 +78,6 @@ static size_t take_list(struct peer_view *w, char *buf, size_t n)
 	return n - at;
 }
 
-static uint64_t be64(const char *p)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < TRAILER; i++)
-		n = n << 8 | (uint8_t)p[i];
-	return n;
-}
-
 /* Text up to the close of the connection; its last eight bytes count the
  * others, and are never taken for text, because they hold no newline or stand
  * behind the last one. */
@@ -114,7 +107,7 @@ static int read_list(struct peer_view *w, struct client *c)
 	if (n < 0 && n != -ECONNRESET)
 		rc = (int)n;
 	else if (n > 0 || total < TRAILER ||
-	         be64(buf + held - TRAILER) != total - TRAILER)
+	         wire_number(buf + held - TRAILER, TRAILER) != total - TRAILER)
 		rc = -EPROTO;
 	free(buf);
 	return rc;
@@ -284,20 +277,20 @@ static void suspect_extra(struct peer_view *w)
 {
 	for (size_t i = 0; i < w->there.cap; i++) {
 		const struct name_entry *e = w->there.slots[i];
-		const size_t n = e ? strlen(e->name) : 0;
 		struct name_entry *of;
+		struct span owner;
 
 		if (!e || e->seen)
 			continue;
-		if (n <= 2 || strcmp(e->name + n - 2, "-m") != 0) {
+		if (!fileid_is_side(span_of(e->name))) {
 			suspect(w, e->name);
 			continue;
 		}
 		/* Metadata of a file of ours was looked at with the file. */
-		of = nameset_find(&w->there, (struct span){ e->name, n - 2 });
+		owner = fileid_owner(span_of(e->name));
+		of = nameset_find(&w->there, owner);
 		if (!of || !of->seen)
-			nameset_add(&w->suspects,
-			    (struct span){ e->name, n - 2 });
+			nameset_add(&w->suspects, owner);
 	}
 }
 

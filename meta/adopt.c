@@ -29,6 +29,7 @@
 #include "meta/catalogue.h"
 #include "meta/db_impl.h"
 #include "meta/follow.h"
+#include "proto/fileid.h"
 
 #define PATH_CAP      4096
 #define META_MAX      ((size_t)1024 * 1024)
@@ -111,13 +112,6 @@ static int list_add(struct adopt *a, const char *remote,
 	return db_run(a->add);
 }
 
-static bool is_meta_file(const char *name)
-{
-	const size_t n = strlen(name);
-
-	return n > 2 && !strcmp(name + n - 2, "-m");
-}
-
 /* One entry of a leaf directory. */
 static int look_at(struct adopt *a, int dirfd, const char *dir,
     const char *name)
@@ -128,7 +122,7 @@ static int look_at(struct adopt *a, int dirfd, const char *dir,
 	struct stat st;
 	struct stat meta;
 
-	if (is_meta_file(name))
+	if (fileid_is_side(span_of(name)))
 		return 0; /* looked for with its file */
 	snprintf(remote, sizeof(remote), "%s/%s", dir, name);
 	memset(&f, 0, sizeof(f));

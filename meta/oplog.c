@@ -15,6 +15,29 @@
 	"seq, at_ms, op, replica, source_time, name, size, offset, bytes, " \
 	"crc, client, extra"
 
+const char *op_code_name(enum op_code code)
+{
+	switch (code) {
+	case OP_CREATE:
+		return "create";
+	case OP_APPEND:
+		return "append";
+	case OP_MODIFY:
+		return "modify";
+	case OP_TRUNCATE:
+		return "truncate";
+	case OP_DELETE:
+		return "delete";
+	case OP_SET_META:
+		return "metadata";
+	case OP_RENAME:
+		return "rename";
+	case OP_LINK:
+		return "link";
+	}
+	return "?";
+}
+
 static int load_tail(struct db *db)
 {
 	sqlite3_stmt *st = db_stmt(db,

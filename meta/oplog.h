@@ -26,6 +26,9 @@ enum op_code {
 	OP_LINK = 'L'      /* extra: the target */
 };
 
+/* "create", "append" ... for people; "?" for a letter that is none. */
+const char *op_code_name(enum op_code code);
+
 struct op {
 	uint64_t seq; /* given by the log */
 	wall_t at;    /* ms */

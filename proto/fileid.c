@@ -327,6 +327,19 @@ struct span fileid_ext(struct span name)
 	return (struct span){ dot + 1, tail.n - (size_t)(dot + 1 - tail.p) };
 }
 
+bool fileid_is_side(struct span name)
+{
+	return name.n > 2 &&
+	       span_eq((struct span){ name.p + name.n - 2, 2 }, "-m");
+}
+
+struct span fileid_owner(struct span name)
+{
+	if (fileid_is_side(name))
+		name.n -= 2;
+	return name;
+}
+
 int fileid_slave_name(struct span master, struct span prefix, struct span ext,
     char *out, size_t cap)
 {

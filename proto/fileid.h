@@ -74,6 +74,11 @@ int fileid_parse(struct span name, struct fileid_name *out);
 int fileid_disk_path(const struct fileid_name *n, const char *suffix, char *out,
     size_t cap);
 
+/* Is it the name of a file's metadata, "<name>-m"? */
+bool fileid_is_side(struct span name);
+/* The file that it belongs to: without that "-m", or the same. */
+struct span fileid_owner(struct span name);
+
 /* master name without its extension + prefix + ["." ext] (5.5). Gives the
  * length, or -EINVAL / -ENAMETOOLONG. */
 int fileid_slave_name(struct span master, struct span prefix, struct span ext,

@@ -63,15 +63,23 @@ static inline struct span wire_get(struct wire_in *in, size_t n)
 	return s;
 }
 
-/* Big-endian number of n bytes (1, 4, 8). */
+/* Big-endian number of n bytes (1, 4, 8) that are there. */
+static inline uint64_t wire_number(const void *p, size_t n)
+{
+	const uint8_t *at = p;
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < n; i++)
+		v = v << 8 | at[i];
+	return v;
+}
+
+/* The same from the input; 0 and failed at its end. */
 static inline uint64_t wire_get_n(struct wire_in *in, size_t n)
 {
 	struct span s = wire_get(in, n);
-	uint64_t v = 0;
 
-	for (size_t i = 0; i < s.n; i++)
-		v = v << 8 | (uint8_t)s.p[i];
-	return v;
+	return wire_number(s.p, s.n);
 }
 
 /* A field of w bytes; the text in it up to the first NUL. */

@@ -299,13 +299,12 @@ static int create_content(struct op_flow *op)
 static int name_meta(struct op_flow *op)
 {
 	char name[OP_NAME_SIZE];
-	size_t n = strlen(op->name);
 
-	if (n <= 2 || strcmp(op->name + n - 2, "-m") != 0)
+	if (!fileid_is_side(span_of(op->name)))
 		return 0;
 	str_copy(name, sizeof(name), op->name);
 	op->flag = IS_META;
-	if (op_set_name(op, (struct span){ name, n - 2 }, 1, FILE_NAME_MAX) < 0)
+	if (op_set_name(op, fileid_owner(span_of(name)), 1, FILE_NAME_MAX) < 0)
 		return -EINVAL;
 	return op->size > ATTR_MAX ? -EFBIG : 0;
 }

@@ -17,6 +17,21 @@
 struct storage;
 struct beat;
 
+/* cluster-protocol 2.1 */
+enum member_status {
+	MEMBER_UNKNOWN = -1,
+	MEMBER_INIT = 0,
+	MEMBER_WAIT_SYNC = 1,
+	MEMBER_SYNCING = 2,
+	MEMBER_IP_CHANGED = 3,
+	MEMBER_DELETED = 4,
+	MEMBER_OFFLINE = 5,
+	MEMBER_ONLINE = 6,
+	MEMBER_ACTIVE = 7,
+	MEMBER_RECOVERY = 9,
+	MEMBER_NONE = 99 /* its sender has ended; no tracker knows it */
+};
+
 /* Starts the threads; the daemon must be listening already. */
 int beat_start(struct storage *st, struct beat **out);
 /* Ends every wait, joins; within a second or two. */

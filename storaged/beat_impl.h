@@ -21,21 +21,6 @@
 #define MEMBERS_MAX        32
 #define CHANGELOG_LINE_MAX 128
 
-/* cluster-protocol 2.1 */
-enum member_status {
-	MEMBER_UNKNOWN = -1,
-	MEMBER_INIT = 0,
-	MEMBER_WAIT_SYNC = 1,
-	MEMBER_SYNCING = 2,
-	MEMBER_IP_CHANGED = 3,
-	MEMBER_DELETED = 4,
-	MEMBER_OFFLINE = 5,
-	MEMBER_ONLINE = 6,
-	MEMBER_ACTIVE = 7,
-	MEMBER_RECOVERY = 9,
-	MEMBER_NONE = 99 /* its sender has ended; no tracker knows it */
-};
-
 enum session_state { SESSION_DOWN, SESSION_JOINING, SESSION_ACTIVE };
 
 /* A connection for one question, shown to beat_stop. */

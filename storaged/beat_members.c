@@ -224,16 +224,12 @@ static bool is_stale(const struct merge *mg, const struct msg_brief *mine,
     const struct msg_brief *told)
 {
 	struct identity *me = &mg->s->beat->st->me;
-	bool done;
 
-	if (strcmp(mine->id, me->id) != 0 || mine->status < MEMBER_OFFLINE ||
-	    (told->status != MEMBER_WAIT_SYNC &&
-	        told->status != MEMBER_SYNCING))
-		return false;
-	pthread_mutex_lock(&me->lock);
-	done = me->sync_old_done;
-	pthread_mutex_unlock(&me->lock);
-	return done;
+	return strcmp(mine->id, me->id) == 0 &&
+	       mine->status >= MEMBER_OFFLINE &&
+	       (told->status == MEMBER_WAIT_SYNC ||
+	           told->status == MEMBER_SYNCING) &&
+	       identity_is_settled(me);
 }
 
 static void merge_known(struct merge *mg, struct msg_brief *mine,

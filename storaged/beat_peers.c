@@ -65,7 +65,6 @@ void beat_set_watch(struct storage *st, void (*changed)(void *arg), void *arg)
 int beat_ask_own_status(struct beat *b, size_t tracker)
 {
 	const struct storage *st = b->st;
-	struct addr own = st->me.ips[0];
 	char text[ADDR_TEXT_MAX];
 	struct msg_group_address m;
 	struct msg_brief reply = { 0 };
@@ -77,11 +76,7 @@ int beat_ask_own_status(struct beat *b, size_t tracker)
 		.out = &reply,
 	};
 
-	own.port = (uint16_t)st->conf.port;
-	addr_text(&own, text, sizeof(text));
-	memset(&m, 0, sizeof(m));
-	str_copy(m.group, sizeof(m.group), st->me.group);
-	m.address = span_of(text);
+	identity_fill_question(&st->me, st->conf.port, text, &m);
 	return beat_ask_once(b, tracker, &q) == 0 ? (int)reply.status
 	                                          : MEMBER_UNKNOWN;
 }
@@ -109,13 +104,10 @@ static void brief_of(struct beat *b, const char *id, int status,
 /* We speak of others when we know that we are complete ourselves. */
 static int wait_settled(struct beat *b, const bool *quit)
 {
-	struct identity *me = &b->st->me;
 	bool done;
 
 	do {
-		pthread_mutex_lock(&me->lock);
-		done = me->sync_old_done;
-		pthread_mutex_unlock(&me->lock);
+		done = identity_is_settled(&b->st->me);
 	} while (!done && beat_pause_until(b, b->second_ms, quit));
 	return done ? 0 : -ECANCELED;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proto/fileid.h"
+
 static uint64_t hash_of(struct span s)
 {
 	const uint64_t h = span_hash(s);
@@ -39,12 +41,17 @@ static bool same_name(const struct busy_hold *a, const struct busy_hold *h)
 	       memcmp(a->name.p, h->name.p, a->name.n) == 0;
 }
 
+static void name_hold(struct busy_hold *hold, struct span name)
+{
+	hold->name = fileid_owner(name);
+	hold->hash = hash_of(hold->name);
+}
+
 bool busy_take(struct busy *b, struct busy_hold *hold, struct span name)
 {
 	struct busy_hold **at;
 
-	hold->name = name;
-	hold->hash = hash_of(name);
+	name_hold(hold, name);
 	hold->next = hold->queue = hold->last = NULL;
 	pthread_mutex_lock(lock_of(b, hold->hash));
 	at = bucket_of(b, hold->hash);
@@ -99,33 +106,31 @@ static bool is_held(struct busy *b, const struct busy_hold *like)
 	return at != NULL;
 }
 
-struct waiter {
-	struct busy_hold hold;
-	bool mine;
-};
-
-static void wait_over(struct job *job)
+static void is_mine(struct job *job)
 {
-	struct busy_hold *h = container_of(job, struct busy_hold, job);
+	job->rc = 1;
+}
 
-	container_of(h, struct waiter, hold)->mine = true;
+void busy_take_wait(struct busy *b, struct busy_hold *hold, struct span name,
+    struct mailbox *mine)
+{
+	hold->job.home = mine;
+	hold->job.done = is_mine;
+	hold->job.rc = busy_take(b, hold, name);
+	while (!hold->job.rc) {
+		mailbox_wait(mine);
+		(void)mailbox_run(mine);
+	}
 }
 
 /* Takes the name in its turn and passes it on at once. */
 void busy_wait(struct busy *b, struct span name, struct mailbox *mine)
 {
-	struct waiter w = {
-		.hold = { .name = name, .hash = hash_of(name) },
-	};
+	struct busy_hold hold;
 
-	if (!is_held(b, &w.hold))
+	name_hold(&hold, name);
+	if (!is_held(b, &hold))
 		return;
-	w.hold.job.home = mine;
-	w.hold.job.done = wait_over;
-	w.mine = busy_take(b, &w.hold, name);
-	while (!w.mine) {
-		mailbox_wait(mine);
-		(void)mailbox_run(mine);
-	}
-	busy_drop(b, &w.hold);
+	busy_take_wait(b, &hold, name, mine);
+	busy_drop(b, &hold);
 }

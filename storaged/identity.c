@@ -440,6 +440,17 @@ static const struct addr *addr_for_peer(const struct id_entry *e,
 	return &e->addrs[0];
 }
 
+void identity_fill_question(const struct identity *id, int64_t port,
+    char text[ADDR_TEXT_MAX], struct msg_group_address *out)
+{
+	struct addr own = id->ips[0];
+
+	own.port = (uint16_t)port;
+	memset(out, 0, sizeof(*out));
+	str_copy(out->group, sizeof(out->group), id->group);
+	out->address = span_of(addr_text(&own, text, ADDR_TEXT_MAX));
+}
+
 void identity_source_ip(const struct identity *id, uint32_t source,
     const struct addr *peer, char *out, size_t cap)
 {

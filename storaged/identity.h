@@ -17,6 +17,7 @@
 
 #include "base/conf.h"
 #include "meta/db.h"
+#include "proto/msg.h"
 #include "storaged/conf.h"
 
 struct id_entry { /* a line of the cluster's storage ids */
@@ -73,6 +74,8 @@ void identity_fini(struct identity *id);
  * belongs to whom. */
 int identity_load_flag(struct identity *id, const struct storage_conf *conf,
     char *err, size_t cap);
+/* Any thread (locked inside): have we been filled, or need not be? */
+bool identity_is_settled(struct identity *id);
 /* Any thread (locked inside): remembers the sync source; rewrites the file.
  * The members are changed first and stay so when the file cannot be. */
 int identity_set_source(struct identity *id, const struct storage_conf *conf,
@@ -91,6 +94,10 @@ int identity_parse_ips(struct span text, struct addr out[2]);
 /* Is it, as a tracker sees us, the address we know? */
 bool identity_is_mine(const struct identity *id, const struct addr *ips,
     size_t n);
+
+/* GET_STATUS (71) about ourselves; text holds the address. */
+void identity_fill_question(const struct identity *id, int64_t port,
+    char text[ADDR_TEXT_MAX], struct msg_group_address *out);
 
 /* The address text for QUERY_FILE_INFO from the source field of a name: the
  * ip, or that of the id chosen for this peer's class (2.5); "" unknown. */

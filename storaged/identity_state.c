@@ -441,6 +441,16 @@ static void change_source(const struct identity *id, struct flag *f)
 	str_copy(f->src, sizeof(f->src), id->sync_src);
 }
 
+bool identity_is_settled(struct identity *id)
+{
+	bool done;
+
+	pthread_mutex_lock(&id->lock);
+	done = id->sync_old_done;
+	pthread_mutex_unlock(&id->lock);
+	return done;
+}
+
 int identity_set_source(struct identity *id, const struct storage_conf *conf,
     bool old_done, const char *src, int64_t until)
 {

@@ -383,17 +383,6 @@ static void on_second(struct job *job)
 	op->second.held(op);
 }
 
-/* A side file is its file's: both wait in one line. */
-static struct span held_name(const char *text)
-{
-	struct span name = span_of(text);
-
-	if (name.n > 2 &&
-	    span_eq((struct span){ name.p + name.n - 2, 2 }, "-m"))
-		name.n -= 2;
-	return name;
-}
-
 static void hold_name(struct op_flow *op, struct span name,
     void (*held)(struct op_flow *op))
 {
@@ -442,7 +431,7 @@ static void enter(struct op_flow *op)
 void op_hold(struct op_flow *op, void (*held)(struct op_flow *op))
 {
 	op->enter = held;
-	hold_name(op, held_name(op->name), enter);
+	hold_name(op, span_of(op->name), enter);
 }
 
 static void hold_second(struct op_flow *op)
@@ -467,8 +456,8 @@ static int compare(struct span a, struct span b)
 /* All take the lesser name first, so no two wait for each other. */
 void op_hold_both(struct op_flow *op, void (*held)(struct op_flow *op))
 {
-	struct span a = held_name(op->name);
-	struct span b = held_name(op->other);
+	struct span a = fileid_owner(span_of(op->name));
+	struct span b = fileid_owner(span_of(op->other));
 	int c = compare(a, b);
 
 	op->enter = held;

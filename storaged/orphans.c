@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "proto/fileid.h"
 
 #define ORPHANS_DIR ".orphans"
 #define FIRST_CAP   1024
@@ -129,13 +130,6 @@ static bool made_since(int dirfd_, const char *file,
 	return (sx.stx_mask & STATX_BTIME) && stamp_ms(&sx.stx_btime) >= since;
 }
 
-static bool is_side_file(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 2 && strcmp(name + n - 2, "-m") == 0;
-}
-
 static bool is_orphan(struct store_path *p, struct names *known,
     const char *dir, const char *file, wall_t since)
 {
@@ -144,8 +138,8 @@ static bool is_orphan(struct store_path *p, struct names *known,
 	struct name_note *n;
 
 	snprintf(name, sizeof(name), "M%02X/%s/%s", p->index, dir, file);
-	if (is_side_file(file) || fileid_parse(span_of(name), &fn) < 0 ||
-	    !fn.has_record)
+	if (fileid_is_side(span_of(file)) ||
+	    fileid_parse(span_of(name), &fn) < 0 || !fn.has_record)
 		return false;
 	n = names_find(known, span_of(name));
 	if (n && n->presence && !n->gone)

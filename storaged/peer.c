@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "meta/event.h"
 #include "storaged/beat.h"
+#include "storaged/records.h"
 #include "storaged/replicate.h"
 
 #define LONG_MS         3600000
@@ -23,16 +24,6 @@
 #define LOST_PARK       6   /* then without the one that kills it */
 #define UNTIL_SLACK     600 /* seconds */
 #define FILL_NICE       10
-
-enum {
-	WAIT_SYNC = 1,
-	SYNCING = 2,
-	IP_CHANGED = 3,
-	DELETED = 4,
-	OFFLINE = 5,
-	ACTIVE = 7,
-	NONE = 99
-};
 
 static int status_of(const struct peer *p)
 {
@@ -43,7 +34,7 @@ bool peer_may_send(const struct peer *p)
 {
 	const int status = status_of(p);
 
-	return status == ACTIVE || status == SYNCING;
+	return status == MEMBER_ACTIVE || status == MEMBER_SYNCING;
 }
 
 static void rest_for(struct peer *p, int64_t ms)
@@ -68,17 +59,6 @@ static int64_t beat_ms(const struct peer *p)
 }
 
 /* --- our part --- */
-
-static bool is_settled(struct peer *p)
-{
-	struct identity *me = &p->st->me;
-	bool done;
-
-	pthread_mutex_lock(&me->lock);
-	done = me->sync_old_done;
-	pthread_mutex_unlock(&me->lock);
-	return done;
-}
 
 /* Where a peer that others fill, or that was there before us, begins. Clocks
  * differ, and what its source had not got from us yet it cannot pass on: so
@@ -135,12 +115,12 @@ static int start_over(struct peer *p, const struct msg_sync_source *src)
 static int find_part(struct peer *p, int status)
 {
 	struct msg_sync_source src = { .until = 0 };
-	const bool fresh = !p->known || status == WAIT_SYNC;
+	const bool fresh = !p->known || status == MEMBER_WAIT_SYNC;
 	int rc;
 
-	if (!fresh && (status != SYNCING || p->row.source))
+	if (!fresh && (status != MEMBER_SYNCING || p->row.source))
 		return 0;
-	if (!is_settled(p))
+	if (!identity_is_settled(&p->st->me))
 		return -EAGAIN;
 	rc = beat_ask_source(p->st->beat, p->id, &src, &p->quit);
 	if (rc)
@@ -188,7 +168,7 @@ static void look_again(struct peer *p)
 	log_info("sync_again",
 	    "peer=%s source=%s until=%lld: it came back without its files",
 	    p->id, src.id, (long long)src.until);
-	beat_set_member_status(p->st->beat, p->id, WAIT_SYNC);
+	beat_set_member_status(p->st->beat, p->id, MEMBER_WAIT_SYNC);
 }
 
 static void obey(struct peer *p)
@@ -232,7 +212,7 @@ static void leave(struct peer *p)
 	if (p->known)
 		(void)peer_begin(p, NULL);
 	log_info("sync_end", "peer=%s: it is no member any more", p->id);
-	beat_set_member_status(p->st->beat, p->id, NONE);
+	beat_set_member_status(p->st->beat, p->id, MEMBER_NONE);
 }
 
 /* --- the connection --- */
@@ -423,13 +403,13 @@ static void send_as(struct peer *p, int status)
 		rest_for(p, ms < 60000 ? ms : 60000);
 		return;
 	}
-	if (status == WAIT_SYNC)
-		report(p, SYNCING);
-	if (!(status != ACTIVE && p->row.filled))
+	if (status == MEMBER_WAIT_SYNC)
+		report(p, MEMBER_SYNCING);
+	if (!(status != MEMBER_ACTIVE && p->row.filled))
 		send_all(p);
-	if (p->row.filled && p->row.source && status_of(p) == SYNCING &&
+	if (p->row.filled && p->row.source && status_of(p) == MEMBER_SYNCING &&
 	    !peer_quits(p))
-		report(p, OFFLINE);
+		report(p, MEMBER_OFFLINE);
 }
 
 static void go_round(struct peer *p)
@@ -440,11 +420,12 @@ static void go_round(struct peer *p)
 	p->changes_seen = __atomic_load_n(&p->changes, __ATOMIC_SEQ_CST);
 	obey(p);
 	status = status_of(p);
-	if (status == DELETED || status == IP_CHANGED) {
+	if (status == MEMBER_DELETED || status == MEMBER_IP_CHANGED) {
 		leave(p);
 		return;
 	}
-	if (status != ACTIVE && status != WAIT_SYNC && status != SYNCING) {
+	if (status != MEMBER_ACTIVE && status != MEMBER_WAIT_SYNC &&
+	    status != MEMBER_SYNCING) {
 		wait_for_news(p, PEER_WAIT);
 		return;
 	}
@@ -454,7 +435,7 @@ static void go_round(struct peer *p)
 			rest_for(p, beat_ms(p));
 		return;
 	}
-	if (!p->row.source && status != ACTIVE)
+	if (!p->row.source && status != MEMBER_ACTIVE)
 		wait_for_news(p, PEER_WAIT);
 	else
 		send_as(p, status);
@@ -462,13 +443,9 @@ static void go_round(struct peer *p)
 
 static int open_log(struct peer *p)
 {
-	char path[4096];
 	char err[DB_ERR_MAX];
-	int rc;
+	int rc = records_read(p->st, DB_LOG, &p->log, err);
 
-	snprintf(path, sizeof(path), "%s/meta/storage.db",
-	    p->st->conf.base_path);
-	rc = db_open_read(DB_LOG, path, &p->log, err);
 	if (rc < 0)
 		log_error("sync_log", "peer=%s: the log cannot be read: %s",
 		    p->id, err);

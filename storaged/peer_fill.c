@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "meta/walk.h"
 #include "proto/msg.h"
+#include "storaged/records.h"
 
 #define WALK_FILES 128
 #define SWEEP_ROWS 4096
@@ -108,15 +109,12 @@ static int pass_or_send(struct peer *p, const struct found *f)
 
 static int open_catalogue(struct peer *p)
 {
-	char path[4096];
 	char err[DB_ERR_MAX];
 	int rc;
 
 	if (p->catalogue)
 		return 0;
-	snprintf(path, sizeof(path), "%s/meta/catalogue.db",
-	    p->st->conf.base_path);
-	rc = db_open_read(DB_CATALOGUE, path, &p->catalogue, err);
+	rc = records_read(p->st, DB_CATALOGUE, &p->catalogue, err);
 	if (rc < 0)
 		peer_error(p, -rc, "the catalogue cannot be read: %s", err);
 	return rc;

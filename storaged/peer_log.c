@@ -33,6 +33,7 @@
 
 #include "base/log.h"
 #include "proto/msg.h"
+#include "proto/wire.h"
 #include "storaged/redo.h"
 
 #define SCAN_ROWS 4096
@@ -41,13 +42,7 @@
 
 static bool info_differs(const struct peer *p, const struct sent *s)
 {
-	uint64_t size = 0;
-
-	if (p->link.body_n < 8)
-		return true;
-	for (size_t i = 0; i < 8; i++)
-		size = size << 8 | p->link.body[i];
-	return size != s->size;
+	return p->link.body_n < 8 || wire_number(p->link.body, 8) != s->size;
 }
 
 static enum peer_cure cure_of(const struct peer *p, const struct sent *s,

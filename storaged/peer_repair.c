@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "meta/event.h"
 #include "proto/msg.h"
+#include "proto/wire.h"
 
 #define STALL_MAX_MS   5000 /* a connection at rest for longer may be closed */
 #define STALLS         5    /* of what may be the file's own trouble */
@@ -80,19 +81,12 @@ static int make_same(struct peer *p, const struct peer_item *item)
 	                                                   : rc;
 }
 
-static bool is_meta(const char *name)
-{
-	const size_t n = strlen(name);
-
-	return n > 2 && strcmp(name + n - 2, "-m") == 0;
-}
-
 static int make_both_same(struct peer *p, const struct peer_item *item)
 {
 	struct peer_item meta;
 	int rc = make_same(p, item);
 
-	if (rc || is_meta(item->name))
+	if (rc || fileid_is_side(span_of(item->name)))
 		return rc;
 	meta = item_of_meta(item, item->name);
 	return strlen(meta.name) > FILE_NAME_MAX && !file_exists(p, meta.name)
@@ -114,15 +108,6 @@ static int make_all_same(struct peer *p, const struct peer_item *item)
 
 /* --- only if it differs --- */
 
-static uint64_t number(const uint8_t *at)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < 8; i++)
-		v = v << 8 | at[i];
-	return v;
-}
-
 /* What the peer said about its file against ours. */
 static bool is_same(struct peer *p, const struct peer_item *item)
 {
@@ -133,10 +118,10 @@ static bool is_same(struct peer *p, const struct peer_item *item)
 
 	if (fd < 0)
 		return false;
-	same = p->link.body_n >= 24 && number(p->link.body) == size;
+	same = p->link.body_n >= 24 && wire_number(p->link.body, 8) == size;
 	if (same && !file_proven(item->name))
 		same = fs_crc32(fd, &crc, &size) == 0 &&
-		       (uint32_t)number(p->link.body + 16) == crc;
+		       (uint32_t)wire_number(p->link.body + 16, 8) == crc;
 	close(fd);
 	return same;
 }

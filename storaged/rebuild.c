@@ -27,6 +27,7 @@
 #include "meta/recovery.h"
 #include "storaged/beat_impl.h"
 #include "storaged/rebuild_impl.h"
+#include "storaged/records.h"
 
 #define PROGRESS_SEC 5
 #define LOOK_MS      100
@@ -377,13 +378,11 @@ static int run_path(struct storage *st, struct store_path *path,
 /* Earlier starts may have found out. */
 static bool has_lost_files(struct storage *st)
 {
-	char path[4096];
 	char why[DB_ERR_MAX];
 	char text[256] = "";
 	struct db *log;
 
-	snprintf(path, sizeof(path), "%s/meta/storage.db", st->conf.base_path);
-	if (db_open_read(DB_LOG, path, &log, why) < 0)
+	if (records_read(st, DB_LOG, &log, why) < 0)
 		return false;
 	(void)db_mark_get(log, RECOVERY_MARK, text, sizeof(text));
 	db_close(log);

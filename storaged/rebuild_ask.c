@@ -89,7 +89,6 @@ static int ask_tracker(struct rebuild *rb, size_t tracker,
 static int highest_status(struct rebuild *rb, size_t *silent)
 {
 	const struct storage *st = rb->st;
-	struct addr own = st->me.ips[0];
 	char text[ADDR_TEXT_MAX];
 	struct msg_group_address m;
 	struct msg_brief reply = { 0 };
@@ -102,11 +101,7 @@ static int highest_status(struct rebuild *rb, size_t *silent)
 	};
 	int highest = MEMBER_UNKNOWN;
 
-	own.port = (uint16_t)st->conf.port;
-	addr_text(&own, text, sizeof(text));
-	memset(&m, 0, sizeof(m));
-	str_copy(m.group, sizeof(m.group), st->me.group);
-	m.address = span_of(text);
+	identity_fill_question(&st->me, st->conf.port, text, &m);
 	*silent = 0;
 	for (size_t i = 0; i < st->conf.n_trackers; i++) {
 		int rc = ask_tracker(rb, i, &a);

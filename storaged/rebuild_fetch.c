@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "meta/walk.h"
 #include "storaged/rebuild_impl.h"
+#include "storaged/records.h"
 
 #define BATCH       1024
 #define PIECE       ((size_t)262144)
@@ -576,17 +577,13 @@ static int wait_catalogue(const struct rebuild *rb)
 
 int rebuild_fetch_missing(struct rebuild *rb)
 {
-	char path[4096];
 	char why[DB_ERR_MAX];
 	struct db *catalogue;
-	int rc;
+	int rc = wait_catalogue(rb);
 
-	snprintf(path, sizeof(path), "%s/meta/catalogue.db",
-	    rb->st->conf.base_path);
-	rc = wait_catalogue(rb);
 	if (rc < 0)
 		return rc;
-	rc = db_open_read(DB_CATALOGUE, path, &catalogue, why);
+	rc = records_read(rb->st, DB_CATALOGUE, &catalogue, why);
 	if (rc < 0)
 		return rebuild_say(rb, rc, why);
 	rc = run_missing(rb, catalogue);

@@ -13,6 +13,7 @@
 #include "meta/oplog.h"
 #include "proto/wire.h"
 #include "storaged/rebuild_impl.h"
+#include "storaged/records.h"
 
 #define FIRST_BYTE_MS 600000 /* a member may think so long */
 #define ENDLESS       (UINT64_C(1) << 58)
@@ -258,15 +259,12 @@ static void keep_last(struct rebuild *rb)
 int rebuild_read_deleted(struct rebuild *rb)
 {
 	struct gone_reader g = { .rb = rb };
-	char path[4096];
 	char why[DB_ERR_MAX];
 	struct db *log;
 	int rc;
 
-	snprintf(path, sizeof(path), "%s/meta/storage.db",
-	    rb->st->conf.base_path);
 	snprintf(g.start, sizeof(g.start), "M%02X/", rb->path->index & 0xff);
-	rc = db_open_read(DB_LOG, path, &log, why);
+	rc = records_read(rb->st, DB_LOG, &log, why);
 	if (rc < 0)
 		return rebuild_say(rb, rc, why);
 	rc = read_log(log, &g, note_deleted);

@@ -51,14 +51,13 @@ static int open_file(const struct recorder *r)
 
 static int record_meta(const struct recorder *r, int fd, size_t n)
 {
-	struct span name = span_of(r->line.name);
+	const struct span name = fileid_owner(span_of(r->line.name));
 	struct op_write w = { .op.code = OP_SET_META };
 	struct walk_file known;
 	char *text;
 	ssize_t got;
 	int rc;
 
-	name.n -= 2;
 	rc = walk_find(r->catalogue, name, &known);
 	if (rc == 0 && known.has_meta)
 		return 0;
@@ -95,7 +94,6 @@ static int record_content(const struct recorder *r, int fd, uint64_t size)
 
 static int record_line(const struct recorder *r)
 {
-	const size_t n = strlen(r->line.name);
 	struct stat sb;
 	int fd = open_file(r);
 	int rc;
@@ -103,7 +101,7 @@ static int record_line(const struct recorder *r)
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ELOOP ? 0 : fd;
 	rc = fstat(fd, &sb) < 0 ? -errno : 0;
-	if (rc == 0 && n > 2 && strcmp(r->line.name + n - 2, "-m") == 0)
+	if (rc == 0 && fileid_is_side(span_of(r->line.name)))
 		rc = record_meta(r, fd, (size_t)sb.st_size);
 	else if (rc == 0)
 		rc = record_content(r, fd, (uint64_t)sb.st_size);

@@ -21,6 +21,7 @@
 #include "proto/msg.h"
 #include "proto/wire.h"
 #include "storaged/handlers.h"
+#include "storaged/records.h"
 
 #define PAGE      1000
 #define NAME_SIZE 160
@@ -140,17 +141,11 @@ static int list_end(struct listing *l)
 
 static int open_databases(struct listing *l, const struct storage *st)
 {
-	char path[4096];
 	char why[DB_ERR_MAX];
-	int rc;
+	int rc = records_read(st, DB_LOG, &l->log, why);
 
-	snprintf(path, sizeof(path), "%s/meta/storage.db", st->conf.base_path);
-	rc = db_open_read(DB_LOG, path, &l->log, why);
-	if (rc == 0) {
-		snprintf(path, sizeof(path), "%s/meta/catalogue.db",
-		    st->conf.base_path);
-		rc = db_open_read(DB_CATALOGUE, path, &l->catalogue, why);
-	}
+	if (rc == 0)
+		rc = records_read(st, DB_CATALOGUE, &l->catalogue, why);
 	if (rc < 0)
 		log_error("file_list", "%s", why);
 	return rc;

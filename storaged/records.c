@@ -279,3 +279,13 @@ void records_free(struct records *r)
 	free(r->indexed_keys);
 	free(r->key_text);
 }
+
+int records_read(const struct storage *st, enum db_kind kind, struct db **out,
+    char err[DB_ERR_MAX])
+{
+	char path[4096];
+
+	meta_path(st, kind == DB_LOG ? "storage.db" : "catalogue.db", path,
+	    sizeof(path));
+	return db_open_read(kind, path, out, err);
+}

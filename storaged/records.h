@@ -32,4 +32,9 @@ void records_stop_catalogue(struct storage *st);
 void records_stop_log(struct storage *st, bool ended);
 void records_free(struct records *r);
 
+/* A read-only handle of the log or the catalogue, the caller's own; any
+ * thread. As db_open_read. */
+int records_read(const struct storage *st, enum db_kind kind, struct db **out,
+    char err[DB_ERR_MAX]);
+
 #endif

@@ -40,19 +40,9 @@ struct redo {
 	struct mailbox box; /* the thread's */
 };
 
-/* A side file's name is that of its file (op_hold). */
-static struct span held_name(const char *text)
-{
-	struct span name = span_of(text);
-
-	if (name.n > 2 && memcmp(name.p + name.n - 2, "-m", 2) == 0)
-		name.n -= 2;
-	return name;
-}
-
 static bool same(const char *text, struct span name)
 {
-	const struct span s = held_name(text);
+	const struct span s = fileid_owner(span_of(text));
 
 	return s.n == name.n && memcmp(s.p, name.p, s.n) == 0;
 }
@@ -174,8 +164,8 @@ static void insert(struct redo *r, struct redo_entry *e)
 {
 	struct redo_entry **at = &r->list;
 
-	e->hash[0] = span_hash(held_name(e->name));
-	e->hash[1] = span_hash(held_name(e->other));
+	e->hash[0] = span_hash(fileid_owner(span_of(e->name)));
+	e->hash[1] = span_hash(fileid_owner(span_of(e->other)));
 	e->pause = PAUSE_MIN;
 	e->due = clock_mono() + PAUSE_MIN;
 	tell_refused(r, e);
@@ -214,7 +204,7 @@ void redo_add_removal(struct redo *r, const struct store_path *p,
 
 static struct redo_entry *find(struct redo *r, const char *text)
 {
-	const struct span name = held_name(text);
+	const struct span name = fileid_owner(span_of(text));
 	const uint64_t hash = span_hash(name);
 	struct redo_entry *e;
 
@@ -314,27 +304,9 @@ int redo_now(struct redo *r, const char *name)
 
 /* --- the thread --- */
 
-struct holding {
-	struct busy_hold hold;
-	bool mine;
-};
-
-static void on_mine(struct job *job)
+static void take_name(struct redo *r, struct busy_hold *h, const char *text)
 {
-	struct busy_hold *h = container_of(job, struct busy_hold, job);
-
-	container_of(h, struct holding, hold)->mine = true;
-}
-
-static void take_name(struct redo *r, struct holding *h, const char *text)
-{
-	h->hold.job.home = &r->box;
-	h->hold.job.done = on_mine;
-	h->mine = busy_take(&r->st->busy, &h->hold, held_name(text));
-	while (!h->mine) {
-		mailbox_wait(&r->box);
-		(void)mailbox_run(&r->box);
-	}
+	busy_take_wait(&r->st->busy, h, span_of(text), &r->box);
 }
 
 /* An older rename of another pair of names comes first. */
@@ -351,8 +323,8 @@ static int put_off(struct redo *r, const struct redo_entry *like)
 /* Of two names the lesser first, as op_hold_both does. */
 static void with_names(struct redo *r, const struct redo_entry *like)
 {
-	struct holding first = { .mine = false };
-	struct holding second = { .mine = false };
+	struct busy_hold first;
+	struct busy_hold second;
 	const bool two = like->other[0] && strcmp(like->name, like->other) != 0;
 	const bool turn = two && strcmp(like->other, like->name) < 0;
 	struct redo_entry *e;
@@ -366,8 +338,8 @@ static void with_names(struct redo *r, const struct redo_entry *like)
 		rc = e->other[0] && e->seq != like->seq ? put_off(r, like)
 		                                        : work_on(r, e);
 	if (two)
-		busy_drop(&r->st->busy, &second.hold);
-	busy_drop(&r->st->busy, &first.hold);
+		busy_drop(&r->st->busy, &second);
+	busy_drop(&r->st->busy, &first);
 }
 
 static struct redo_entry *next_due(struct redo *r, mono_t *at)

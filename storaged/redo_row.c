@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "meta/event.h"
+#include "storaged/records.h"
 #include "storaged/recover_row.h"
 
 struct attempt {
@@ -55,13 +56,9 @@ static int try_row(void *arg, const struct op *op)
 
 static int open_log(const struct storage *st, struct redo_log *log)
 {
-	char path[4096];
 	char err[DB_ERR_MAX];
 
-	if (log->db)
-		return 0;
-	snprintf(path, sizeof(path), "%s/meta/storage.db", st->conf.base_path);
-	return db_open_read(DB_LOG, path, &log->db, err);
+	return log->db ? 0 : records_read(st, DB_LOG, &log->db, err);
 }
 
 static bool is_there(struct storage *st, const char *name)

@@ -22,9 +22,7 @@ enum { IS_FILE, IS_LINK, IS_META };
 
 static bool names_metadata(const struct op_flow *op)
 {
-	size_t n = strlen(op->name);
-
-	return n > 2 && strcmp(op->name + n - 2, "-m") == 0;
+	return fileid_is_side(span_of(op->name));
 }
 
 static int look_step(struct op_flow *op)

@@ -161,7 +161,7 @@ static bool is_me(const struct storage *st, const struct msg_brief *b)
 
 static bool is_tombstone(const struct msg_brief *b)
 {
-	return b->status == 3 || b->status == 4;
+	return b->status == MEMBER_IP_CHANGED || b->status == MEMBER_DELETED;
 }
 
 void replicate_members(struct replicate *r)

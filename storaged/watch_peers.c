@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "meta/event.h"
 #include "meta/sample.h"
+#include "storaged/records.h"
 
 #define LATE_MS 60000
 
@@ -16,13 +17,9 @@ struct behind {
 
 static bool is_open(struct watch_peers *w, const struct storage *st)
 {
-	char path[4096];
 	char err[DB_ERR_MAX];
 
-	if (w->log)
-		return true;
-	snprintf(path, sizeof(path), "%s/meta/storage.db", st->conf.base_path);
-	if (db_open_read(DB_LOG, path, &w->log, err) == 0)
+	if (w->log || records_read(st, DB_LOG, &w->log, err) == 0)
 		return true;
 	log_warn("sync_sample", "the log cannot be read: %s", err);
 	return false;

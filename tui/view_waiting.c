@@ -7,29 +7,6 @@
 #include "tui/num.h"
 #include "tui/view_sync.h"
 
-static const char *op_word(enum op_code op)
-{
-	switch (op) {
-	case OP_CREATE:
-		return "create";
-	case OP_APPEND:
-		return "append";
-	case OP_MODIFY:
-		return "modify";
-	case OP_TRUNCATE:
-		return "truncate";
-	case OP_DELETE:
-		return "delete";
-	case OP_SET_META:
-		return "metadata";
-	case OP_RENAME:
-		return "rename";
-	case OP_LINK:
-		return "link";
-	}
-	return "?";
-}
-
 static enum role plain(const struct sync_file *f)
 {
 	return f->parked ? ROLE_WARN : ROLE_TEXT;
@@ -60,7 +37,7 @@ static enum role cell_what(const void *row, char *buf)
 {
 	const struct sync_file *f = row;
 
-	str_copy(buf, TABLE_CELL, op_word(f->op));
+	str_copy(buf, TABLE_CELL, op_code_name(f->op));
 	return plain(f);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* LAYERS: meta base */
+/* LAYERS: meta proto base */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -97,6 +97,18 @@ static void test_same_name_is_handed_on_in_order_of_arrival(void **state)
 	busy_drop(&b, &h[0].hold);
 }
 
+static void test_metadata_and_their_file_are_one_name(void **state)
+{
+	struct holder h[2];
+
+	(void)state;
+	assert_true(take(&h[0], 0, "name"));
+	assert_false(take(&h[1], 1, "name-m"));
+	busy_drop(&b, &h[0].hold);
+	assert_int_equal(mailbox_run(&box), 1);
+	busy_drop(&b, &h[1].hold);
+}
+
 static void test_who_comes_behind_an_heir_waits_behind_all(void **state)
 {
 	struct holder h[4];
@@ -229,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		busy_test(test_other_names_do_not_wait),
 		busy_test(test_same_name_is_handed_on_in_order_of_arrival),
+		busy_test(test_metadata_and_their_file_are_one_name),
 		busy_test(test_who_comes_behind_an_heir_waits_behind_all),
 		busy_test(test_one_holder_at_a_time_among_threads),
 		busy_test(test_a_name_that_nobody_holds_is_not_waited_for),

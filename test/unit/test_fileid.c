@@ -344,6 +344,20 @@ static void test_extensions_and_groups_are_checked(void **state)
 	assert_false(fileid_group_ok(span_of("a b")));
 }
 
+static void test_metadata_belong_to_their_file(void **state)
+{
+	const struct span side = span_of("M00/00/00/name.txt-m");
+
+	(void)state;
+	assert_true(fileid_is_side(side));
+	assert_true(span_eq(fileid_owner(side), "M00/00/00/name.txt"));
+	assert_false(fileid_is_side(span_of("M00/00/00/name.txt")));
+	assert_true(
+	    span_eq(fileid_owner(span_of("M00/00/00/a-n")), "M00/00/00/a-n"));
+	assert_false(fileid_is_side(span_of("-m")));
+	assert_false(fileid_is_side(span_of("")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +380,7 @@ int main(void)
 		cmocka_unit_test(
 		    test_a_wrong_file_id_is_shown_where_it_goes_wrong),
 		cmocka_unit_test(test_extensions_and_groups_are_checked),
+		cmocka_unit_test(test_metadata_belong_to_their_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
