@@ -86,17 +86,23 @@ stop_daemons() {
 	done
 }
 
-# Until every storage takes uploads; at most half a minute.
+# Do the trackers agree on a leader?
+led() {
+	"$bin/fdfs-meta" -t $tracker status 2>/dev/null |
+		grep -q 'leader [0-9]'
+}
+
+# Until every storage takes uploads and a tracker leads; at most half a minute.
 wait_ready() {
 	i=0
 	while [ $i -lt 300 ]; do
 		up=$("$bin/fdfs" -t $tracker list storages --csv 2>/dev/null |
 			grep -c ACTIVE)
-		[ "$up" -ge 3 ] && return 0
+		[ "$up" -ge 3 ] && led && return 0
 		i=$((i + 1))
 		sleep 0.1
 	done
-	say "the storages did not become ACTIVE; see $base/*/logs" >&2
+	say "no leader, or not every storage is ACTIVE; see $base/*/logs" >&2
 	return 1
 }
 
